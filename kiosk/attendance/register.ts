@@ -1,0 +1,97 @@
+/**
+ * One lesson's marks at the kiosk: a student is marked once, and later sightings only move "last
+ * seen". Pure; the caller saves a mark before it confirms it, so what the register shows is on disk.
+ *
+ * [Note: A mark is on disk before it is on screen]
+ * `see` only proposes. The caller saves the proposal with strict durability and then calls `confirm`,
+ * which is what makes the student present; if saving fails it calls `release`, and the next sighting
+ * proposes again.
+ */
+import { v7 as uuidv7 } from 'uuid'
+import type { ModelId } from '#contract/model'
+import type { Lesson } from '#contract/schedule'
+
+export interface Mark {
+  mark_id: string
+  student_id: string
+  course_id: string
+  lesson_id: string
+  held_on: string
+  /** ISO 8601 UTC, whole milliseconds, corrected clock. */
+  timestamp: string
+  /** Cosine, 0 to 1, three decimals. */
+  confidence: number
+  model: ModelId
+}
+
+export interface Present {
+  studentId: string
+  /** Milliseconds since 1970. */
+  markedAt: number
+  lastSeenAt: number
+}
+
+export type Seen =
+  | { kind: 'mark'; mark: Mark }
+  | { kind: 'seen_again'; studentId: string; at: number }
+
+export interface Register {
+  readonly lesson: Lesson
+  /** @param at milliseconds since 1970, corrected clock. Undefined: nothing to do. */
+  see(sighting: { studentId: string; confidence: number; at: number }): Seen | undefined
+  confirm(mark: Mark): void
+  release(mark: Mark): void
+  /** Newest mark first. */
+  present(): Present[]
+}
+
+/**
+ * @param saved what the disk already holds of this lesson: a restart in mid-lesson greets nobody twice
+ * @param debounceMs time in which another sighting of the same student changes nothing
+ */
+export function openRegister(
+  lesson: Lesson,
+  saved: readonly { student_id: string; timestamp: string; last_seen: string }[],
+  { debounceMs, model }: { debounceMs: number; model: ModelId },
+): Register {
+  const here = new Map<string, Present>()
+  const proposed = new Map<string, string>()
+  const enrolled = new Set(lesson.student_ids)
+  for (const mark of saved) {
+    here.set(mark.student_id, { studentId: mark.student_id, markedAt: Date.parse(mark.timestamp), lastSeenAt: Date.parse(mark.last_seen) })
+  }
+  return {
+    lesson,
+    see({ studentId, confidence, at }) {
+      const present = here.get(studentId)
+      if (present) {
+        if (at - present.lastSeenAt < debounceMs) return undefined
+        present.lastSeenAt = at
+        return { kind: 'seen_again', studentId, at }
+      }
+      if (proposed.has(studentId) || !enrolled.has(studentId)) return undefined
+      const mark: Mark = {
+        mark_id: uuidv7({ msecs: at }),
+        student_id: studentId,
+        course_id: lesson.course_id,
+        lesson_id: lesson.lesson_id,
+        held_on: lesson.held_on,
+        timestamp: new Date(at).toISOString(),
+        confidence: Math.round(Math.min(1, Math.max(0, confidence)) * 1000) / 1000,
+        model,
+      }
+      proposed.set(studentId, mark.mark_id)
+      return { kind: 'mark', mark }
+    },
+    confirm(mark) {
+      if (proposed.get(mark.student_id) !== mark.mark_id) return
+      proposed.delete(mark.student_id)
+      const at = Date.parse(mark.timestamp)
+      here.set(mark.student_id, { studentId: mark.student_id, markedAt: at, lastSeenAt: at })
+    },
+    release(mark) {
+      if (proposed.get(mark.student_id) === mark.mark_id) proposed.delete(mark.student_id)
+    },
+    present: () => [...here.values()].sort((a, b) => b.markedAt - a.markedAt || (a.studentId < b.studentId ? -1 : 1)),
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * All that the kiosk's screen can show, as plain data. The screen knows nothing else: it is handed a
+ * ScreenState and fires events; `run.ts` makes the states.
+ */
+import type { Box, StageTimes } from '../vision/face.ts'
+
+/** A face in the live picture. `name` is undefined for a stranger and for a face not yet decided. */
+export interface OutlinedFace {
+  box: Box
+  /** The same number while the face is in view. */
+  track: number
+  name: string | undefined
+  /** `here`: a student marked in this lesson. `looking`: not decided yet. `unknown`: nobody of this roster. `hint`: `hint` says what to do. */
+  kind: 'here' | 'looking' | 'unknown' | 'hint'
+  hint: 'come_closer' | 'look_here' | 'more_light' | 'hold_still' | undefined
+}
+
+export interface PresentStudent {
+  studentId: string
+  name: string
+  /** Milliseconds since 1970, corrected clock. */
+  markedAt: number
+  lastSeenAt: number
+}
+
+export interface LessonCard {
+  courseCode: string
+  courseName: string
+  startsAt: number
+  endsAt: number
+}
+
+/** Always on the screen, whatever else is. */
+export interface Badge {
+  connection: 'online' | 'offline'
+  /** When the server last answered; undefined: never. */
+  lastContactAt: number | undefined
+  unsentMarks: number
+  refusedMarks: number
+  /** A newer app waits and is taken between two lessons. */
+  updateReady: boolean
+  /** The disk refused a mark: nothing can be marked until this is gone. */
+  storageProblem: string | undefined
+}
+
+export interface Place {
+  roomName: string
+  timeZone: string
+  /** Corrected clock. */
+  now: number
+  badge: Badge
+}
+
+export type ScreenState =
+  | { screen: 'not_paired'; /** Why a pairing link was refused, if one was. */ problem: string | undefined }
+  | { screen: 'revoked' }
+  | { screen: 'loading'; place: Place | undefined; /** 0 to 1. */ progress: number; /** What is being loaded, for a person. */ what: string }
+  | { screen: 'model_failed'; place: Place; problem: string; /** Seconds until the next try. */ retryIn: number }
+  | { screen: 'no_lesson'; place: Place; next: LessonCard | undefined }
+  | { screen: 'no_roster'; place: Place; /** Never reached the server, or the saved roster has lapsed. */ why: 'never_reached' | 'lapsed' }
+  | { screen: 'out_of_date'; place: Place; /** The server refuses this app's version. */ problem: string }
+  | { screen: 'no_camera'; place: Place; lesson: LessonCard; /** `denied`: permission refused; `lost`: was there, is gone; `none`: never found. */ why: 'none' | 'denied' | 'lost' }
+  | {
+      screen: 'lesson'
+      place: Place
+      lesson: LessonCard
+      video: HTMLVideoElement
+      faces: OutlinedFace[]
+      /** Pixels of the frame that the boxes are measured in. */
+      frameSize: { width: number; height: number }
+      /** Newest first. */
+      present: PresentStudent[]
+      enrolled: number
+      /** Enrolled students without a template: the teacher marks them. */
+      withoutFace: number
+      /** The newest mark, for a few seconds. */
+      greeting: { studentId: string; firstName: string; markedAt: number } | undefined
+    }
+
+/** For the technician's panel and the rehearsal: what the kiosk has seen since it started. */
+export interface Diagnostics {
+  appVersion: string
+  model: string | undefined
+  frames: number
+  facesSeen: number
+  /** Faces decided to be nobody of the roster, each counted once while it stays in view. */
+  unknownFaces: number
+  /** Sightings of such faces, a face in a frame each. */
+  unknownSightings: number
+  /** performance.now() of the first frame that showed a face; undefined: none yet. */
+  firstFaceAt: number | undefined
+  marked: { studentId: string; confidence: number; /** performance.now() when it was on disk and on screen. */ at: number }[]
+  /** Medians of the last 300 frames with a face. */
+  ms: StageTimes | undefined
+  camera: 'starting' | 'live' | 'none' | 'denied' | 'lost'
+}

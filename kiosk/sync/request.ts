@@ -1,0 +1,71 @@
+/** One request to our own server: the only place in the app that calls fetch. Both sides parse. */
+import type { ZodType } from 'zod'
+import { Problem } from '#contract/problem'
+
+/** The server answered, and refused: `problem` says why in a person's words. */
+export class Refused extends Error {
+  constructor(readonly problem: Problem, readonly retryAfterSeconds: number | undefined) {
+    super(problem.detail)
+    this.name = 'Refused'
+  }
+}
+
+/** No answer of ours came: no network, a time-out, or something in between (a captive portal's page) that is not our server. */
+export class Unreachable extends Error {
+  override name = 'Unreachable'
+}
+
+export interface Ask<T> {
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  body?: unknown
+  /** Bearer key of a device; people are known by their cookie. */
+  key?: string | undefined
+  /** ETag of what we hold; an unchanged answer is `undefined`. */
+  etag?: string | undefined
+  /** What the answer must be. */
+  answer: ZodType<T>
+  timeoutMs?: number
+}
+
+const TIMEOUT_MS = 15_000
+
+/** @returns the parsed answer with its ETag, or `undefined` where the server said 304. Throws Refused or Unreachable, nothing else. */
+export async function request<T>(path: string, { method = 'GET', body, key, etag, answer, timeoutMs = TIMEOUT_MS }: Ask<T>): Promise<{ value: T; etag: string | undefined } | undefined> {
+  const headers = new Headers({ accept: 'application/json, application/problem+json' })
+  if (body !== undefined) headers.set('content-type', 'application/json')
+  if (key) headers.set('authorization', `Bearer ${key}`)
+  if (etag) headers.set('if-none-match', etag)
+  let response: Response
+  let text: string
+  try {
+    // eslint-disable-next-line no-restricted-globals -- this is the one owner of fetch
+    response = await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? null : JSON.stringify(body),
+      credentials: 'same-origin',
+      cache: 'no-store',
+      redirect: 'error',
+      signal: AbortSignal.timeout(timeoutMs),
+    })
+    text = response.status === 304 ? '' : await response.text()
+  } catch (cause) {
+    throw new Unreachable(`${method} ${path}: no answer from the server`, { cause })
+  }
+  if (response.status === 304) return undefined
+  let json: unknown
+  try {
+    json = text === '' ? undefined : JSON.parse(text)
+  } catch (cause) {
+    throw new Unreachable(`${method} ${path}: the answer is not from our server (${response.status}, not JSON)`, { cause })
+  }
+  if (!response.ok) {
+    const problem = Problem.safeParse(json)
+    if (!problem.success) throw new Unreachable(`${method} ${path}: the answer is not from our server (${response.status})`)
+    const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
+    throw new Refused(problem.data, Number.isFinite(retryAfter) ? retryAfter : undefined)
+  }
+  const parsed = answer.safeParse(json)
+  if (!parsed.success) throw new Unreachable(`${method} ${path}: the answer does not fit the contract: ${parsed.error.issues[0]?.path.join('.')}`)
+  return { value: parsed.data, etag: response.headers.get('etag') ?? undefined }
+}

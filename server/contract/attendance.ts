@@ -1,0 +1,60 @@
+/** Marks on the wire: what scripts have always sent, and what our kiosk adds to it. */
+import { z } from 'zod'
+import { CourseId, DeviceId, Instant, LessonId, SchoolDate, StudentId, Uuid } from './ids.ts'
+import { ModelId } from './model.ts'
+
+/** At most so many records in one POST: a kiosk's whole day is sent in several. */
+export const MAX_RECORDS = 500
+
+export const AttendanceRecord = z.object({
+  student_id: StudentId,
+  course_id: CourseId,
+  timestamp: Instant,
+  /** Cosine of the match, 0 to 1. */
+  confidence: z.number().min(0, 'must be between 0 and 1').max(1, 'must be between 0 and 1'),
+  /** UUIDv7 made by the kiosk with the mark. */
+  mark_id: Uuid.optional(),
+  /** Both or neither; without them the server finds the lesson in the timetable. */
+  lesson_id: LessonId.optional(),
+  held_on: SchoolDate.optional(),
+  model: ModelId.optional(),
+}).refine((record) => (record.lesson_id === undefined) === (record.held_on === undefined), {
+  path: ['held_on'],
+  message: 'must be sent together with lesson_id, or both left out',
+})
+export type AttendanceRecord = z.infer<typeof AttendanceRecord>
+
+/** Body of `POST /api/v1/attendance`. Each record is parsed by itself: a bad one never sinks the good ones. */
+export const AttendanceBatch = z.object({
+  device_id: DeviceId,
+  records: z.array(z.unknown()).min(1, 'must hold at least one record').max(MAX_RECORDS, `must hold at most ${MAX_RECORDS} records; send the rest in another batch`),
+})
+export type AttendanceBatch = z.infer<typeof AttendanceBatch>
+
+/** Why a record was refused for good: sending it again changes nothing. */
+export const RefusalCode = z.enum(['invalid_record', 'unknown_student', 'unknown_course', 'unknown_lesson', 'timestamp_out_of_range'])
+export type RefusalCode = z.infer<typeof RefusalCode>
+
+/**
+ * What became of one record. `stored` and `duplicate` are in PostgreSQL (duplicate: the student was
+ * already marked in that lesson, which is as good as stored); `queued` is not yet; `refused` never will be.
+ */
+export const RecordResult = z.object({
+  index: z.int(),
+  mark_id: z.string().optional(),
+  student_id: z.string().optional(),
+  outcome: z.enum(['stored', 'duplicate', 'queued', 'refused']),
+  code: RefusalCode.optional(),
+  field: z.string().optional(),
+  message: z.string().optional(),
+})
+export type RecordResult = z.infer<typeof RecordResult>
+
+export const AttendanceAnswer = z.object({
+  stored: z.int(),
+  duplicate: z.int(),
+  queued: z.int(),
+  refused: z.int(),
+  results: z.array(RecordResult),
+})
+export type AttendanceAnswer = z.infer<typeof AttendanceAnswer>

@@ -1,0 +1,45 @@
+/**
+ * The embedding models whose templates the school may hold. A template names its model, and
+ * templates of different models are never compared: their spaces have nothing to do with each other.
+ */
+import { z } from 'zod'
+
+/** Model id -> length of its embeddings. An id changes whenever the numbers it gives change. */
+export const EMBEDDING_LENGTH = {
+  'mobilefacenet-192-r1': 192,
+} as const
+
+export type ModelId = keyof typeof EMBEDDING_LENGTH
+
+export const modelIds = Object.keys(EMBEDDING_LENGTH) as [ModelId, ...ModelId[]]
+
+/** The model that this version of the app and of the encode command makes templates with. */
+export const CURRENT_MODEL: ModelId = 'mobilefacenet-192-r1'
+
+export const ModelId = z.enum(modelIds)
+
+/** How far from 1 the length of a unit vector may be: embeddings travel rounded to 5 decimals. */
+const UNIT_TOLERANCE = 0.01
+
+/**
+ * A template with the model that made it: unit length, as many finite numbers as the model gives.
+ * Anything else (NaN, which JSON sends as null; another length; an unnormalised vector) is refused.
+ */
+export const ModelEmbedding = z
+  .object({
+    model: ModelId,
+    embedding: z.array(z.number({ error: 'must be a finite number; NaN and null are not' })),
+  })
+  .superRefine(({ model, embedding }, ctx) => {
+    const length = EMBEDDING_LENGTH[model]
+    if (embedding.length !== length) {
+      ctx.addIssue({ code: 'custom', path: ['embedding'], message: `must hold ${length} numbers for model ${model}, got ${embedding.length}` })
+      return
+    }
+    const norm = Math.hypot(...embedding)
+    if (Math.abs(norm - 1) > UNIT_TOLERANCE) {
+      ctx.addIssue({ code: 'custom', path: ['embedding'], message: `must have length 1 (L2), got ${norm.toFixed(3)}; divide it by its norm` })
+    }
+  })
+
+export type ModelEmbedding = z.infer<typeof ModelEmbedding>

@@ -1,0 +1,69 @@
+/** Students, their consent and their templates, and who may sign in to see them. */
+import { z } from 'zod'
+import { CourseId, Instant, StudentId } from './ids.ts'
+import { ModelEmbedding } from './model.ts'
+
+export const Name = z.string().trim().min(1, 'must not be empty').max(100)
+
+export const Student = z.object({
+  student_id: StudentId,
+  first_name: z.string(),
+  last_name: z.string(),
+  email: z.string().nullable(),
+  course_ids: z.array(CourseId),
+  consent: z.object({ statement: z.string(), given_by: z.string(), given_at: Instant }).nullable(),
+  /** Templates on record, by model. Never the templates themselves. */
+  templates: z.array(z.object({ model: z.string(), count: z.int(), enrolled_at: Instant })),
+})
+export type Student = z.infer<typeof Student>
+
+/** Answer of `GET /api/v1/students`. */
+export const Students = z.object({ students: z.array(Student) })
+
+/** Body of `PUT /api/v1/students/{id}`: adds the student, or changes the name and address. */
+export const StudentRequest = z.object({
+  first_name: Name,
+  last_name: Name,
+  email: z.email().nullable().default(null),
+})
+
+export const Course = z.object({ course_id: CourseId, course_code: z.string(), course_name: z.string(), department: z.string(), credits: z.number(), student_ids: z.array(StudentId) })
+export type Course = z.infer<typeof Course>
+export const Courses = z.object({ courses: z.array(Course) })
+
+/** Body of `PUT /api/v1/courses/{id}/students`: who is enrolled from now on, replaced whole. */
+export const EnrolmentRequest = z.object({ student_ids: z.array(StudentId).max(5000) })
+
+/** Body of `PUT /api/v1/students/{id}/consent`. `DELETE` withdraws it and erases every template. */
+export const ConsentRequest = z.object({
+  /** The words that were agreed to. */
+  statement: z.string().trim().min(3, 'must say what was agreed to').max(2000),
+  /** Who agreed: the student or, where needed, the guardian. */
+  given_by: z.string().trim().min(1, 'must name who gave it').max(200),
+})
+export type ConsentRequest = z.infer<typeof ConsentRequest>
+
+/** Body of `PUT /api/v1/students/{id}/templates`: replaces the student's templates of these models. Refused without consent on record. */
+export const TemplatesRequest = z.object({
+  templates: z.array(ModelEmbedding).min(1, 'must hold at least one template').max(10, 'must hold at most 10 templates'),
+})
+export type TemplatesRequest = z.infer<typeof TemplatesRequest>
+
+/** Body of `POST /api/v1/students/{id}/verify`: is this face the one on record? Nothing is stored. */
+export const VerifyRequest = ModelEmbedding
+export type VerifyRequest = z.infer<typeof VerifyRequest>
+
+export const VerifyAnswer = z.object({
+  /** Highest cosine with one of the student's templates of the same model; null: there is none. */
+  similarity: z.number().nullable(),
+  /** The recognition threshold that the kiosks use. */
+  threshold: z.number(),
+  match: z.boolean(),
+})
+export type VerifyAnswer = z.infer<typeof VerifyAnswer>
+
+/** Body of `POST /api/v1/session`; answers with a cookie. `DELETE` signs out, `GET` says who is signed in. */
+export const SignIn = z.object({ username: z.string().trim().min(1).max(100), password: z.string().min(1).max(200) })
+
+export const Session = z.object({ username: z.string(), role: z.enum(['office', 'teacher']) })
+export type Session = z.infer<typeof Session>

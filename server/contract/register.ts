@@ -1,0 +1,111 @@
+/** One lesson's list of students with their status, and how people change it. */
+import { z } from 'zod'
+import { CourseId, Instant, LessonId, RoomId, SchoolDate, StudentId } from './ids.ts'
+
+/** What a person may set. */
+export const CorrectedStatus = z.enum(['present', 'late', 'absent', 'excused'])
+export type CorrectedStatus = z.infer<typeof CorrectedStatus>
+
+/**
+ * `expected`: the lesson is not over and the student not seen. `not_taken`: it is over, the student
+ * was not seen and nobody took the register (no healthy kiosk, no teacher), so "absent" would be invented.
+ */
+export const Status = z.enum(['present', 'late', 'absent', 'excused', 'expected', 'not_taken'])
+export type Status = z.infer<typeof Status>
+
+/** A mark this many minutes after the start, or later, is late. */
+export const LATE_AFTER_MINUTES = 10
+
+export const Correction = z.object({
+  status: CorrectedStatus,
+  note: z.string(),
+  corrected_by: z.string(),
+  corrected_at: Instant,
+})
+export type Correction = z.infer<typeof Correction>
+
+export const RegisterEntry = z.object({
+  student_id: StudentId,
+  first_name: z.string(),
+  last_name: z.string(),
+  status: Status,
+  /** What the camera saw; stays as it was, whatever is corrected. */
+  mark: z.object({ timestamp: Instant, confidence: z.number(), device_id: z.string().nullable(), model: z.string().nullable() }).nullable(),
+  /** Newest first; the first one decides the status. */
+  corrections: z.array(Correction),
+})
+export type RegisterEntry = z.infer<typeof RegisterEntry>
+
+export const LessonSummary = z.object({
+  lesson_id: LessonId,
+  held_on: SchoolDate,
+  course_id: CourseId,
+  course_code: z.string(),
+  course_name: z.string(),
+  room_id: RoomId,
+  starts_at: Instant,
+  ends_at: Instant,
+  enrolled: z.int(),
+  /** Students with status present or late. */
+  here: z.int(),
+  /** True when a healthy kiosk watched the lesson or a teacher took the register. */
+  taken: z.boolean(),
+})
+export type LessonSummary = z.infer<typeof LessonSummary>
+
+/** Answer of `GET /api/v1/lessons?date=` (default: the school's today). */
+export const Lessons = z.object({ date: SchoolDate, time_zone: z.string(), now: Instant, lessons: z.array(LessonSummary) })
+export type Lessons = z.infer<typeof Lessons>
+
+/** Answer of `GET /api/v1/lessons/{held_on}/{lesson_id}`, and each `register` event of its `/events` stream. */
+export const Register = z.object({ lesson: LessonSummary, time_zone: z.string(), now: Instant, entries: z.array(RegisterEntry) })
+export type Register = z.infer<typeof Register>
+
+/** Body of `POST /api/v1/lessons/{held_on}/{lesson_id}/corrections`. Appends; nothing is overwritten. */
+export const CorrectionRequest = z.object({
+  student_id: StudentId,
+  status: CorrectedStatus,
+  note: z.string().max(500).default(''),
+})
+export type CorrectionRequest = z.infer<typeof CorrectionRequest>
+
+/** One line of a history: a lesson and what was recorded of one student in it. */
+export const HistoryEntry = z.object({
+  student_id: StudentId,
+  first_name: z.string(),
+  last_name: z.string(),
+  course_id: CourseId,
+  lesson_id: LessonId,
+  held_on: SchoolDate,
+  status: Status,
+  /** The mark's instant; null where only a person recorded something. */
+  timestamp: Instant.nullable(),
+  confidence: z.number().nullable(),
+  corrections: z.array(Correction),
+})
+export type HistoryEntry = z.infer<typeof HistoryEntry>
+
+/** Query of both histories: instants, `from` inclusive and `to` exclusive; default the last 90 days. */
+export const HistoryQuery = z.object({
+  from: Instant.optional(),
+  to: Instant.optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(200),
+})
+
+/** Answer of `GET /api/v1/attendance/student/{id}`: newest first. */
+export const StudentHistory = z.object({
+  student: z.object({ student_id: StudentId, first_name: z.string(), last_name: z.string() }),
+  from: Instant,
+  to: Instant,
+  records: z.array(HistoryEntry),
+})
+export type StudentHistory = z.infer<typeof StudentHistory>
+
+/** Answer of `GET /api/v1/attendance/course/{id}`: newest first. */
+export const CourseHistory = z.object({
+  course: z.object({ course_id: CourseId, course_code: z.string(), course_name: z.string() }),
+  from: Instant,
+  to: Instant,
+  records: z.array(HistoryEntry),
+})
+export type CourseHistory = z.infer<typeof CourseHistory>

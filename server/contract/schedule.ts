@@ -1,0 +1,56 @@
+/**
+ * What a room's kiosk may know, and nothing else: its lessons of the day and, of each student
+ * enrolled in one of them, the name and the templates. Replaced whole at every pull, so that a
+ * student who is no longer in it is forgotten by absence.
+ */
+import { z } from 'zod'
+import { CourseId, Instant, LessonId, RoomId, SchoolDate, StudentId } from './ids.ts'
+import { ModelEmbedding } from './model.ts'
+import { DeviceSettings } from './device.ts'
+
+export const Lesson = z.object({
+  lesson_id: LessonId,
+  held_on: SchoolDate,
+  course_id: CourseId,
+  course_code: z.string(),
+  course_name: z.string(),
+  room_id: RoomId,
+  starts_at: Instant,
+  ends_at: Instant,
+  student_ids: z.array(StudentId),
+})
+export type Lesson = z.infer<typeof Lesson>
+
+export const RosterTemplate = ModelEmbedding.and(z.object({ template_id: z.uuid() }))
+export type RosterTemplate = z.infer<typeof RosterTemplate>
+
+export const RosterStudent = z.object({
+  student_id: StudentId,
+  first_name: z.string(),
+  last_name: z.string(),
+  /** Empty for a student without a face on record: they are marked by the teacher. */
+  templates: z.array(RosterTemplate),
+})
+export type RosterStudent = z.infer<typeof RosterStudent>
+
+/** Answer of `GET /api/v1/schedule?room_id=`. */
+export const Schedule = z.object({
+  room: z.object({ room_id: RoomId, name: z.string() }),
+  school: z.object({ name: z.string(), time_zone: z.string() }),
+  /** The server's clock when it answered; the kiosk measures its own against it. Not part of the ETag. */
+  now: Instant,
+  settings: DeviceSettings,
+  /** The lesson on now in this room, or null. */
+  current_class: Lesson.nullable(),
+  /** The students of the current class, with their templates. */
+  students: z.array(RosterStudent),
+  /** The rest of the school day (at least 12 hours), so that a cable pulled now does not stop the next class. */
+  ahead: z.object({
+    lessons: z.array(Lesson),
+    /** Students of those lessons who are not already in `students`. */
+    students: z.array(RosterStudent),
+  }),
+})
+export type Schedule = z.infer<typeof Schedule>
+
+export const ScheduleQuery = z.object({ room_id: RoomId })
