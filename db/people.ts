@@ -1,0 +1,149 @@
+/** Students, courses and who takes what; consent, and the templates that exist only under it. */
+import { eq, inArray, sql as fragment } from 'drizzle-orm'
+import type { ModelEmbedding } from '#contract/model'
+import type { ConsentRequest, Course, Student } from '#contract/people'
+import type postgres from 'postgres'
+import type { Database } from './connect.ts'
+import { iso } from './registers.ts'
+import { courses as courseTable, students as studentTable, templates as templateTable } from './schema.ts'
+import { storable } from './storable.ts'
+
+/** All, by id. */
+export async function students(db: Database): Promise<Student[]> {
+  return studentRows(db.sql, null)
+}
+
+export async function student(db: Database, id: string): Promise<Student | undefined> {
+  const [found] = await studentRows(db.sql, id)
+  return found
+}
+
+function studentRows(sql: postgres.Sql, id: string | null): Promise<Student[]> {
+  return sql<Student[]>`
+    SELECT s.student_id, s.first_name, s.last_name, s.email,
+      (SELECT coalesce(json_agg(e.course_id ORDER BY e.course_id COLLATE "C"), '[]')
+       FROM enrollments e WHERE e.student_id = s.student_id AND e.enrolled_to IS NULL) AS course_ids,
+      (SELECT json_build_object('statement', c.statement, 'given_by', c.given_by, 'given_at', ${iso(sql, sql`c.given_at`)})
+       FROM consents c WHERE c.student_id = s.student_id AND c.withdrawn_at IS NULL) AS consent,
+      (SELECT coalesce(json_agg(json_build_object('model', t.model, 'count', t.count, 'enrolled_at', ${iso(sql, sql`t.enrolled_at`)}) ORDER BY t.model COLLATE "C"), '[]')
+       FROM (SELECT model, count(*)::integer AS count, max(enrolled_at) AS enrolled_at FROM templates WHERE student_id = s.student_id GROUP BY model) t) AS templates
+    FROM students s
+    WHERE ${id}::text IS NULL OR s.student_id = ${id}::text
+    ORDER BY s.student_id COLLATE "C"`
+}
+
+/** Adds the student, or changes the name and address. */
+export async function saveStudent(db: Database, id: string, { first_name, last_name, email }: { first_name: string; last_name: string; email: string | null }): Promise<void> {
+  const row = { first_name: storable(first_name), last_name: storable(last_name), email: email === null ? null : storable(email) }
+  await db.orm.insert(studentTable).values({ student_id: id, ...row }).onConflictDoUpdate({ target: studentTable.student_id, set: row })
+}
+
+/** All, by id, with the students enrolled in each. */
+export async function courses(db: Database): Promise<Course[]> {
+  return db.sql<Course[]>`
+    SELECT c.course_id, c.course_code, c.course_name, c.department, c.credits,
+      (SELECT coalesce(json_agg(e.student_id ORDER BY e.student_id COLLATE "C"), '[]')
+       FROM enrollments e WHERE e.course_id = c.course_id AND e.enrolled_to IS NULL) AS student_ids
+    FROM courses c ORDER BY c.course_id COLLATE "C"`
+}
+
+/** Adds the course, or changes what is said of it. */
+export async function saveCourse(db: Database, { course_id, ...said }: Omit<Course, 'student_ids'>): Promise<void> {
+  const row = { ...said, course_code: storable(said.course_code), course_name: storable(said.course_name), department: storable(said.department) }
+  await db.orm.insert(courseTable).values({ course_id, ...row }).onConflictDoUpdate({ target: courseTable.course_id, set: row })
+}
+
+/**
+ * Who takes the course from `now` on (undefined: the database's clock): those named and nobody else.
+ * Undefined: no such course. When some students are unknown they are named and nothing changes.
+ */
+export async function saveEnrolment(db: Database, courseId: string, studentIds: string[], now?: Date): Promise<{ unknown: string[] } | undefined> {
+  return db.sql.begin(async (sql) => {
+    // The lock sends two changes of one course through one after the other.
+    const [course] = await sql`SELECT course_id FROM courses WHERE course_id = ${courseId} FOR UPDATE`
+    if (!course) return undefined
+    const listed = sql`(SELECT jsonb_array_elements_text(${JSON.stringify(studentIds)}::text::jsonb))`
+    const unknown = await sql<{ id: string }[]>`
+      SELECT DISTINCT n.id FROM jsonb_array_elements_text(${JSON.stringify(studentIds)}::text::jsonb) AS n (id)
+      WHERE NOT EXISTS (SELECT FROM students s WHERE s.student_id = n.id) ORDER BY n.id`
+    if (unknown.length > 0) return { unknown: unknown.map((row) => row.id) }
+    const at = sql`coalesce(${now?.toISOString() ?? null}::timestamptz, now())`
+    await sql`
+      UPDATE enrollments SET enrolled_to = greatest(enrolled_from, ${at})
+      WHERE course_id = ${courseId} AND enrolled_to IS NULL AND student_id NOT IN ${listed}`
+    await sql`
+      INSERT INTO enrollments (student_id, course_id, enrolled_from)
+      SELECT DISTINCT s.student_id, ${courseId}, ${at} FROM students s
+      WHERE s.student_id IN ${listed}
+        AND NOT EXISTS (SELECT FROM enrollments e WHERE e.student_id = s.student_id AND e.course_id = ${courseId} AND e.enrolled_to IS NULL)
+      ON CONFLICT (course_id, student_id, enrolled_from) DO UPDATE SET enrolled_to = NULL`
+    return { unknown: [] }
+  }) as Promise<{ unknown: string[] } | undefined>
+}
+
+/**
+ * Puts a consent on record. The same words by the same person again change nothing; other words take
+ * the place of those in force, and the templates stay. False: no such student.
+ */
+export async function saveConsent(db: Database, studentId: string, { statement, given_by }: ConsentRequest, now: Date): Promise<boolean> {
+  const given = { statement: storable(statement), given_by: storable(given_by), at: now.toISOString() }
+  return db.sql.begin(async (sql) => {
+    // The student's row is the lock: two consents at once go through one after the other.
+    const [known] = await sql`SELECT student_id FROM students WHERE student_id = ${studentId} FOR NO KEY UPDATE`
+    if (!known) return false
+    const [same] = await sql`
+      SELECT FROM consents WHERE student_id = ${studentId} AND withdrawn_at IS NULL AND statement = ${given.statement} AND given_by = ${given.given_by}`
+    if (same) return true
+    await sql`UPDATE consents SET withdrawn_at = ${given.at}::timestamptz WHERE student_id = ${studentId} AND withdrawn_at IS NULL`
+    await sql`
+      INSERT INTO consents (student_id, statement, given_by, given_at)
+      VALUES (${studentId}, ${given.statement}, ${given.given_by}, ${given.at}::timestamptz)`
+    return true
+  }) as Promise<boolean>
+}
+
+/** Ends the consent in force and erases every template, in one transaction; the consent's row stays. True also when there was none. False: no such student. */
+export async function withdrawConsent(db: Database, studentId: string, now: Date): Promise<boolean> {
+  return db.sql.begin(async (sql) => {
+    const [known] = await sql`SELECT student_id FROM students WHERE student_id = ${studentId} FOR NO KEY UPDATE`
+    if (!known) return false
+    // A trigger erases the templates at the commit, as it does for whoever withdraws by SQL.
+    await sql`UPDATE consents SET withdrawn_at = ${now.toISOString()}::timestamptz WHERE student_id = ${studentId} AND withdrawn_at IS NULL`
+    await sql`DELETE FROM templates WHERE student_id = ${studentId}`
+    return true
+  }) as Promise<boolean>
+}
+
+/**
+ * Replaces the student's templates of the models that are named; other models' stay. A withdrawal at
+ * the same moment either comes first, and this is refused, or waits, and erases what this wrote.
+ */
+export async function saveTemplates(db: Database, studentId: string, templates: ModelEmbedding[], now: Date): Promise<'saved' | 'unknown_student' | 'consent_missing'> {
+  return db.orm.transaction(async (tx) => {
+    const [known] = await tx.select({ id: studentTable.student_id }).from(studentTable).where(eq(studentTable.student_id, studentId))
+    if (!known) return 'unknown_student'
+    const [consent] = await tx.execute(fragment`SELECT consent_id FROM consents WHERE student_id = ${studentId} AND withdrawn_at IS NULL FOR SHARE`)
+    if (!consent) return 'consent_missing'
+    const models = [...new Set(templates.map((template) => template.model))]
+    await tx.delete(templateTable).where(fragment`${eq(templateTable.student_id, studentId)} AND ${inArray(templateTable.model, models)}`)
+    await tx.insert(templateTable).values(
+      templates.map(({ model, embedding }) => ({ student_id: studentId, model, embedding: bytesOf(embedding), enrolled_at: now.toISOString() })),
+    )
+    return 'saved'
+  })
+}
+
+/** Numbers -> float32 little-endian. */
+function bytesOf(embedding: number[]): Buffer {
+  const bytes = Buffer.alloc(embedding.length * 4)
+  for (const [i, value] of embedding.entries()) bytes.writeFloatLE(value, i * 4)
+  return bytes
+}
+
+/** Whether the timetable ever teaches this course, or a course that this student takes or took, in the room. */
+export async function roomTeaches(db: Database, roomId: string, of: { student_id: string } | { course_id: string }): Promise<boolean> {
+  const { sql } = db
+  const course = 'course_id' in of ? sql`s.course_id = ${of.course_id}` : sql`s.course_id IN (SELECT e.course_id FROM enrollments e WHERE e.student_id = ${of.student_id})`
+  const [answer] = await sql<{ teaches: boolean }[]>`SELECT EXISTS (SELECT FROM schedules s WHERE s.classroom_id = ${roomId} AND ${course}) AS teaches`
+  return answer?.teaches ?? false
+}

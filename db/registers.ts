@@ -1,0 +1,157 @@
+/**
+ * Lessons and their registers as people read and correct them. What a status is, is decided in one
+ * place only: register_entries() in migrations/. Nothing here decides it again.
+ */
+import type { Correction, CorrectedStatus, HistoryEntry, Lessons, LessonSummary, Register, RegisterEntry, Status } from '#contract/register'
+import type postgres from 'postgres'
+import type { Database } from './connect.ts'
+import { storable } from './storable.ts'
+
+export interface LessonKey { held_on: string; lesson_id: string }
+
+/** The lessons that start on this date, and the registers' sums. `date` undefined: the school's today. */
+export async function lessonsOn(db: Database, date: string | undefined, now: Date): Promise<Lessons> {
+  const at = now.toISOString()
+  const [school] = await db.sql<{ date: string; time_zone: string }[]>`
+    SELECT coalesce(${date ?? null}::date, (${at}::timestamptz AT TIME ZONE time_zone)::date)::text AS date, time_zone FROM school`
+  if (!school) throw new Error('the database has no school row')
+  return { date: school.date, time_zone: school.time_zone, now: at, lessons: await summaries(db.sql, school.date, null, at) }
+}
+
+/** Undefined: the timetable has no such lesson on that date. */
+export async function register(db: Database, heldOn: string, lessonId: string, now: Date): Promise<Register | undefined> {
+  const at = now.toISOString()
+  // One snapshot, so that the lesson's sums are the sums of its entries.
+  return db.sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (sql) => {
+    const [lesson] = await summaries(sql, heldOn, lessonId, at)
+    if (!lesson) return undefined
+    const [school] = await sql<{ time_zone: string }[]>`SELECT time_zone FROM school`
+    const rows = await sql<EntryRow[]>`
+      SELECT ${entryColumns(sql)}
+      FROM register_entries(${heldOn}::date, ${heldOn}::date, ${at}::timestamptz, ${lessonId}, NULL, NULL) x
+      JOIN students s ON s.student_id = x.student_id
+      ORDER BY s.last_name COLLATE "C", s.first_name COLLATE "C", s.student_id COLLATE "C"`
+    return { lesson, time_zone: school?.time_zone ?? 'UTC', now: at, entries: rows.map(entryOf) }
+  }) as Promise<Register | undefined>
+}
+
+function summaries(sql: Database['sql'] | postgres.TransactionSql, date: string, lessonId: string | null, at: string): Promise<LessonSummary[]> {
+  return sql<LessonSummary[]>`
+    SELECT l.lesson_id, l.held_on::text AS held_on, l.course_id, c.course_code, c.course_name, l.classroom_id AS room_id,
+      ${iso(sql, sql`l.starts_at`)} AS starts_at, ${iso(sql, sql`l.ends_at`)} AS ends_at,
+      (count(*) FILTER (WHERE x.enrolled))::integer AS enrolled,
+      (count(*) FILTER (WHERE x.status IN ('present', 'late')))::integer AS here,
+      register_taken(l.held_on, l.lesson_id, l.starts_at, l.ends_at) AS taken
+    FROM lessons_held(${date}::date, ${date}::date) l
+    JOIN courses c ON c.course_id = l.course_id
+    LEFT JOIN register_entries(${date}::date, ${date}::date, ${at}::timestamptz, ${lessonId}::text, NULL, NULL) x
+      ON x.held_on = l.held_on AND x.lesson_id = l.lesson_id
+    WHERE ${lessonId}::text IS NULL OR l.lesson_id = ${lessonId}::text
+    GROUP BY l.lesson_id, l.held_on, l.course_id, c.course_code, c.course_name, l.classroom_id, l.starts_at, l.ends_at
+    ORDER BY l.starts_at, l.classroom_id COLLATE "C", l.lesson_id COLLATE "C"`
+}
+
+/**
+ * Adds a correction; what was there stays. False: the timetable has no such lesson on that date, or
+ * there is no such student. A student who is not enrolled may be corrected in (a guest in the lesson).
+ */
+export async function saveCorrection(
+  db: Database,
+  { held_on, lesson_id }: LessonKey,
+  { student_id, status, note, corrected_by }: { student_id: string; status: CorrectedStatus; note: string; corrected_by: string },
+  now: Date,
+): Promise<boolean> {
+  const saved = await db.sql`
+    INSERT INTO corrections (held_on, lesson_id, student_id, status, note, corrected_by, corrected_at)
+    SELECT l.held_on, l.lesson_id, s.student_id, ${status}, ${storable(note)}, ${storable(corrected_by)}, ${now.toISOString()}::timestamptz
+    FROM lessons_held(${held_on}::date, ${held_on}::date) l
+    JOIN students s ON s.student_id = ${student_id}
+    WHERE l.lesson_id = ${lesson_id}
+    RETURNING correction_id`
+  if (saved.length === 0) return false
+  await announceRegisters(db, [{ held_on, lesson_id }]).catch(() => {})
+  return true
+}
+
+/**
+ * The lessons in which something was recorded (a mark, a correction, or "absent" where the register was
+ * taken), newest first. A lesson counts at its mark's instant, without one at its start.
+ */
+export async function historyEntries(
+  db: Database,
+  of: { student_id: string } | { course_id: string },
+  { from, to, limit }: { from: string; to: string; limit: number },
+  now: Date,
+): Promise<HistoryEntry[]> {
+  const student = 'student_id' in of ? of.student_id : null
+  const course = 'course_id' in of ? of.course_id : null
+  const { sql } = db
+  const rows = await sql<(EntryRow & Pick<HistoryEntry, 'course_id' | 'lesson_id' | 'held_on'>)[]>`
+    SELECT ${entryColumns(sql)}, x.course_id, x.lesson_id, x.held_on::text AS held_on
+    FROM school
+    CROSS JOIN LATERAL register_entries(
+      (${from}::timestamptz AT TIME ZONE school.time_zone)::date - 2, (${to}::timestamptz AT TIME ZONE school.time_zone)::date + 2,
+      ${now.toISOString()}::timestamptz, NULL, ${course}::text, ${student}::text) x
+    JOIN students s ON s.student_id = x.student_id
+    WHERE x.status NOT IN ('expected', 'not_taken')
+      AND coalesce(x."timestamp", x.starts_at) >= ${from}::timestamptz AND coalesce(x."timestamp", x.starts_at) < ${to}::timestamptz
+    ORDER BY coalesce(x."timestamp", x.starts_at) DESC, x.lesson_id COLLATE "C", x.student_id COLLATE "C"
+    LIMIT ${limit}`
+  return rows.map((row) => {
+    const { student_id, first_name, last_name, status, mark, corrections } = entryOf(row)
+    const { course_id, lesson_id, held_on } = row
+    return { student_id, first_name, last_name, course_id, lesson_id, held_on, status, timestamp: mark?.timestamp ?? null, confidence: mark?.confidence ?? null, corrections }
+  })
+}
+
+interface EntryRow {
+  student_id: string
+  first_name: string
+  last_name: string
+  status: Status
+  timestamp: string | null
+  confidence: number | null
+  device_id: string | null
+  model: string | null
+  corrections: Correction[]
+}
+
+/** Columns of an EntryRow from register_entries AS x and students AS s. */
+function entryColumns(sql: Database['sql'] | postgres.TransactionSql) {
+  return sql`s.student_id, s.first_name, s.last_name, x.status, ${iso(sql, sql`x."timestamp"`)} AS timestamp, x.confidence, x.device_id, x.model,
+    (SELECT coalesce(json_agg(json_build_object('status', c.status, 'note', c.note, 'corrected_by', c.corrected_by, 'corrected_at', ${iso(sql, sql`c.corrected_at`)})
+                              ORDER BY c.corrected_at DESC, c.correction_id DESC), '[]')
+     FROM corrections c WHERE c.held_on = x.held_on AND c.lesson_id = x.lesson_id AND c.student_id = x.student_id) AS corrections`
+}
+
+function entryOf({ student_id, first_name, last_name, status, timestamp, confidence, device_id, model, corrections }: EntryRow): RegisterEntry {
+  const mark = timestamp === null || confidence === null ? null : { timestamp, confidence, device_id, model }
+  return { student_id, first_name, last_name, status, mark, corrections }
+}
+
+/** A timestamptz as it travels: UTC, whole milliseconds. */
+export function iso(sql: Database['sql'] | postgres.TransactionSql, instant: postgres.PendingQuery<postgres.Row[]>) {
+  return sql`to_char(${instant} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+}
+
+const CHANNEL = 'register_changed'
+
+/** Tells every server's watchers that these registers are to be read again. */
+export async function announceRegisters(db: Database, keys: LessonKey[]): Promise<void> {
+  if (keys.length === 0) return
+  await db.sql`
+    SELECT pg_notify(${CHANNEL}, k.held_on || ' ' || k.lesson_id)
+    FROM jsonb_to_recordset(${JSON.stringify(keys)}::text::jsonb) AS k (held_on text, lesson_id text)`
+}
+
+/**
+ * Calls `onChange` after each committed mark or correction of a lesson, whichever server wrote it.
+ * A lost connection is made again by itself; news of the time between is lost. The answer stops it.
+ */
+export async function watchRegisters(db: Database, onChange: (key: LessonKey) => void): Promise<() => Promise<void>> {
+  const { unlisten } = await db.sql.listen(CHANNEL, (payload) => {
+    const [held_on, lesson_id] = payload.split(' ')
+    if (held_on && lesson_id) onChange({ held_on, lesson_id })
+  })
+  return unlisten
+}

@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CURRENT_MODEL } from '#contract/model'
+import { Schedule } from '#contract/schedule'
+import type { Database } from './connect.ts'
+import { saveConsent, saveEnrolment, saveStudent, saveTemplates, withdrawConsent } from './people.ts'
+import { roomSchedule } from './roster.ts'
+import { openDemoSchool } from './test-school.ts'
+
+/** A Monday, 10:20 in Stockholm. */
+const NOW = new Date('2026-03-02T09:20:00Z')
+const SETTINGS = { recognition_threshold: 0.5, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 }
+
+let db: Database
+let close: () => Promise<void>
+beforeAll(async () => {
+  ({ db, close } = await openDemoSchool(NOW))
+})
+afterAll(() => close())
+
+function face(seed: number): number[] {
+  const raw = Array.from({ length: 192 }, (_, i) => Math.sin(seed * 31 + i * 7.3))
+  const norm = Math.hypot(...raw)
+  return raw.map((x) => x / norm)
+}
+
+async function enrolFace(id: string, seed: number) {
+  await saveConsent(db, id, { statement: 'I agree', given_by: 'the guardian' }, NOW)
+  expect(await saveTemplates(db, id, [{ model: CURRENT_MODEL, embedding: face(seed) }], NOW)).toBe('saved')
+}
+
+test('a room gets its lesson and the rest of the school day, at least twelve hours, in order and without a gap', async () => {
+  const found = await roomSchedule(db, 'LAB-301', NOW)
+  const schedule = Schedule.parse({ ...found, now: NOW.toISOString(), settings: SETTINGS })
+  expect(schedule.current_class?.starts_at).toBe('2026-03-02T09:00:00.000Z')
+  const lessons = [schedule.current_class, ...schedule.ahead.lessons]
+  for (const [i, lesson] of lessons.entries()) if (i > 0) expect(lesson?.starts_at).toBe(lessons[i - 1]?.ends_at)
+  expect(lessons.at(-1)?.ends_at).toBe('2026-03-02T23:00:00.000Z')
+  const evening = await roomSchedule(db, 'LAB-301', new Date('2026-03-02T21:20:00Z'))
+  expect(evening?.ahead.lessons.at(-1)?.ends_at).toBe('2026-03-03T10:00:00.000Z')
+})
+
+test('nobody is in it who is not enrolled in one of its lessons, and nobody twice', async () => {
+  await saveStudent(db, 'S900', { first_name: 'Not', last_name: 'Enrolled', email: null })
+  await enrolFace('S900', 900)
+  const schedule = await roomSchedule(db, 'LAB-301', NOW)
+  const ids = [...(schedule?.students ?? []), ...(schedule?.ahead.students ?? [])].map((student) => student.student_id)
+  expect(ids).toHaveLength(24)
+  expect(new Set(ids).size).toBe(24)
+  const music = await roomSchedule(db, 'ROOM-204', NOW)
+  expect(music?.current_class).toBeNull()
+  expect(music?.students).toEqual([])
+  expect(music?.ahead.lessons).toHaveLength(1)
+  expect(music?.ahead.students).toHaveLength(12)
+  expect((await roomSchedule(db, 'HALL-1', NOW))?.ahead).toEqual({ lessons: [], students: [] })
+  expect(await roomSchedule(db, 'ROOM-999', NOW)).toBeUndefined()
+})
+
+test('as long as nothing changes the answer is the same, byte for byte', async () => {
+  await enrolFace('S003', 3)
+  await enrolFace('S002', 2)
+  const text = async (minutes: number) => JSON.stringify(await roomSchedule(db, 'LAB-301', new Date(NOW.getTime() + minutes * 60_000)))
+  const first = await text(0)
+  await db.sql`UPDATE students SET email = 'moved@the.row' WHERE student_id IN ('S001', 'S002')`
+  await db.sql`UPDATE enrollments SET enrolled_from = enrolled_from WHERE student_id = 'S002'`
+  expect(await text(0)).toBe(first)
+  expect(await text(39)).toBe(first)
+  expect(await text(40)).not.toBe(first)
+})
+
+test('embeddings come back as they were saved, to five decimals', async () => {
+  await enrolFace('S004', 4)
+  const schedule = await roomSchedule(db, 'LAB-301', NOW)
+  const [template] = schedule?.students.find((student) => student.student_id === 'S004')?.templates ?? []
+  const saved = face(4)
+  expect(template?.model).toBe(CURRENT_MODEL)
+  for (const [i, value] of (template?.embedding ?? []).entries()) {
+    expect(Math.abs(value - (saved[i] ?? 9))).toBeLessThan(6e-6)
+    expect(String(Math.abs(value))).toMatch(/^(0|1|0\.\d{1,5}|\d(\.\d)?e-\d)$/)
+  }
+  expect(template?.embedding).toHaveLength(192)
+})
+
+test('withdrawing consent or leaving the course takes a student\'s template out of the next pull', async () => {
+  await enrolFace('S005', 5)
+  await enrolFace('S006', 6)
+  const templatesOf = async (id: string) => (await roomSchedule(db, 'LAB-301', NOW))?.students.find((student) => student.student_id === id)?.templates.length
+  expect([await templatesOf('S005'), await templatesOf('S006')]).toEqual([1, 1])
+  await withdrawConsent(db, 'S005', NOW)
+  expect(await templatesOf('S005')).toBe(0)
+  const course = (await roomSchedule(db, 'LAB-301', NOW))?.current_class?.course_id ?? ''
+  await saveEnrolment(db, course, ['S001', 'S002', 'S005'], NOW)
+  expect(await templatesOf('S006')).toBeUndefined()
+  const schedule = await roomSchedule(db, 'LAB-301', NOW)
+  expect(schedule?.current_class?.student_ids).toEqual(['S001', 'S002', 'S005'])
+  // Still in the other courses that the room teaches today.
+  expect(schedule?.ahead.students.some((student) => student.student_id === 'S006')).toBe(true)
+})
+
+test('a student added during a lesson is in it at the next pull', async () => {
+  const course = (await roomSchedule(db, 'LAB-301', NOW))?.current_class?.course_id ?? ''
+  await saveStudent(db, 'S901', { first_name: 'Just', last_name: 'Added', email: null })
+  await saveEnrolment(db, course, ['S001', 'S901'], NOW)
+  expect((await roomSchedule(db, 'LAB-301', NOW))?.current_class?.student_ids).toEqual(['S001', 'S901'])
+})

@@ -1,0 +1,74 @@
+/** What a room's kiosk may know: its lesson, the lessons ahead, their students and those students' templates. Nobody else's. */
+import type { Lesson, RosterStudent, Schedule } from '#contract/schedule'
+import type { ModelId } from '#contract/model'
+import type { Database } from './connect.ts'
+import { iso } from './registers.ts'
+
+/** The cable may be pulled now: so many hours ahead are always known, and the whole of the school's day. */
+const HOURS_AHEAD = 12
+/** Embeddings travel rounded to so many decimals: 2 kB a template instead of 4, and a cosine moves by less than 1e-4. */
+const DECIMALS = 5
+
+/**
+ * The same bytes as long as nothing changed: everything is in a fixed order, and nothing is in it that
+ * moves with the clock but the lessons that come into view. Undefined: no such room.
+ */
+export async function roomSchedule(db: Database, roomId: string, at: Date): Promise<Omit<Schedule, 'now' | 'settings'> | undefined> {
+  return db.sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (sql) => {
+    const [place] = await sql<{ room_id: string; room_name: string; school_name: string; time_zone: string }[]>`
+      SELECT r.classroom_id AS room_id, r.name AS room_name, school.name AS school_name, school.time_zone
+      FROM classrooms r CROSS JOIN school WHERE r.classroom_id = ${roomId}`
+    if (!place) return undefined
+    const now = sql`${at.toISOString()}::timestamptz`
+    const lessons = await sql<Lesson[]>`
+      SELECT l.lesson_id, l.held_on::text AS held_on, l.course_id, c.course_code, c.course_name, l.classroom_id AS room_id,
+        ${iso(sql, sql`l.starts_at`)} AS starts_at, ${iso(sql, sql`l.ends_at`)} AS ends_at,
+        coalesce(e.student_ids, '[]') AS student_ids
+      FROM school
+      CROSS JOIN LATERAL (SELECT (((${now} AT TIME ZONE school.time_zone)::date + 1)::timestamp AT TIME ZONE school.time_zone) AS midnight) d
+      CROSS JOIN LATERAL lessons_between(${now}, greatest(d.midnight, ${now} + ${HOURS_AHEAD} * interval '1 hour')) l
+      JOIN courses c ON c.course_id = l.course_id
+      LEFT JOIN LATERAL (
+        SELECT json_agg(n.student_id ORDER BY n.student_id COLLATE "C") AS student_ids
+        FROM (SELECT DISTINCT student_id FROM enrollments e WHERE e.course_id = l.course_id AND is_enrolled(e.enrolled_from, e.enrolled_to, l.ends_at)) n
+      ) e ON true
+      WHERE l.classroom_id = ${roomId}
+      ORDER BY l.starts_at, l.lesson_id COLLATE "C"`
+    const ids = [...new Set(lessons.flatMap((lesson) => lesson.student_ids))]
+    const people = await sql<{ student_id: string; first_name: string; last_name: string }[]>`
+      SELECT student_id, first_name, last_name FROM students
+      WHERE student_id IN (SELECT jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))
+      ORDER BY student_id COLLATE "C"`
+    const faces = await sql<{ template_id: string; student_id: string; model: ModelId; embedding: Buffer }[]>`
+      SELECT t.template_id, t.student_id, t.model, t.embedding
+      FROM templates t JOIN consents c ON c.student_id = t.student_id AND c.withdrawn_at IS NULL
+      WHERE t.student_id IN (SELECT jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))
+      ORDER BY t.student_id COLLATE "C", t.model COLLATE "C", t.template_id`
+    const students = people.map((person): RosterStudent => ({
+      ...person,
+      templates: faces
+        .filter((face) => face.student_id === person.student_id)
+        .map(({ template_id, model, embedding }) => ({ template_id, model, embedding: embeddingOf(embedding) })),
+    }))
+    const [first] = lessons
+    const current = first && Date.parse(first.starts_at) <= at.getTime() ? first : undefined
+    const inCurrent = new Set(current?.student_ids)
+    return {
+      room: { room_id: place.room_id, name: place.room_name },
+      school: { name: place.school_name, time_zone: place.time_zone },
+      current_class: current ?? null,
+      students: students.filter((student) => inCurrent.has(student.student_id)),
+      ahead: {
+        lessons: lessons.filter((lesson) => lesson !== current),
+        students: students.filter((student) => !inCurrent.has(student.student_id)),
+      },
+    }
+  }) as Promise<Omit<Schedule, 'now' | 'settings'> | undefined>
+}
+
+/** float32 little-endian -> numbers rounded for the wire. */
+function embeddingOf(bytes: Buffer): number[] {
+  const scale = 10 ** DECIMALS
+  // + 0 turns the -0 that rounding makes into 0.
+  return Array.from({ length: bytes.length / 4 }, (_, i) => Math.round(bytes.readFloatLE(i * 4) * scale) / scale + 0)
+}

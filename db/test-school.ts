@@ -1,0 +1,84 @@
+/** For tests: a fresh, migrated database on a real embedded PostgreSQL. One postmaster to a test file, stopped and erased when the file is done. */
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
+import { connect } from './connect.ts'
+import type { Database } from './connect.ts'
+import { eraseCluster, startEmbedded } from './embedded.ts'
+import type { Embedded } from './embedded.ts'
+import { isRunning } from './embedded/postmaster.ts'
+import { migrate } from './migrate.ts'
+import { ensureMonths } from './partitions.ts'
+import { seedDemoSchool } from './seed.ts'
+
+const TEMPLATE = 'template_school'
+
+let running: Promise<{ embedded: Embedded; dataDir: string }> | undefined
+
+/** No school in it yet: `seedDemoSchool`, or your own rows. Months are not made either: `ensureMonths`. Each call gives another database. */
+export async function openTestDatabase(): Promise<{ db: Database; url: string; close(): Promise<void> }> {
+  running ??= start()
+  const { embedded } = await running
+  const name = `school_${randomBytes(6).toString('hex')}`
+  const admin = await connect(embedded.url)
+  await admin.sql`CREATE DATABASE ${admin.sql(name)} TEMPLATE ${admin.sql(TEMPLATE)}`
+  await admin.close()
+  const url = databaseUrl(embedded.url, name)
+  const db = await connect(url)
+  return { db, url, close: () => db.close() }
+}
+
+/** The demo school on a fresh database, as if the server had first been started at `now`. Its device key is DEVICE_KEY, the office's password OFFICE_PASSWORD. */
+export async function openDemoSchool(now: Date, timeZone = 'Europe/Stockholm'): Promise<{ db: Database; url: string; close(): Promise<void> }> {
+  const opened = await openTestDatabase()
+  await ensureMonths(opened.db, now)
+  await seedDemoSchool(opened.db, { now, timeZone, deviceKey: DEVICE_KEY, officePassword: OFFICE_PASSWORD })
+  return opened
+}
+
+export const DEVICE_KEY = 'k'.repeat(43)
+export const OFFICE_PASSWORD = 'an office password for tests'
+
+async function start(): Promise<{ embedded: Embedded; dataDir: string }> {
+  await sweepAbandoned()
+  const dataDir = await mkdtemp(join(tmpdir(), `fastrackai-test-${process.pid}-`))
+  // As root PostgreSQL runs as another user, who must get in.
+  await chmod(dataDir, 0o755)
+  const embedded = await startEmbedded({ dataDir, log: () => {} })
+  const admin = await connect(embedded.url)
+  await admin.sql`CREATE DATABASE ${admin.sql(TEMPLATE)}`
+  await admin.close()
+  const template = await connect(databaseUrl(embedded.url, TEMPLATE))
+  await migrate(template)
+  await template.close()
+  return { embedded, dataDir }
+}
+
+function databaseUrl(url: string, name: string): string {
+  const address = new URL(url)
+  address.pathname = `/${name}`
+  return address.href
+}
+
+afterAll(async () => {
+  const started = await running?.catch(() => undefined)
+  running = undefined
+  if (!started) return
+  await started.embedded.stop()
+  await eraseCluster(started.dataDir)
+  await rm(started.dataDir, { recursive: true, force: true })
+})
+
+/** A run that was killed leaves its postmaster and its folder behind. */
+async function sweepAbandoned(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = Number(/^fastrackai-test-(\d+)-/.exec(name)?.[1])
+    if (!pid || (await isRunning(pid))) continue
+    const dataDir = join(tmpdir(), name)
+    await startEmbedded({ dataDir, log: () => {} }).then((embedded) => embedded.stop()).catch(() => {})
+    await eraseCluster(dataDir)
+    await rm(dataDir, { recursive: true, force: true })
+  }
+}
