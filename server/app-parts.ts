@@ -1,0 +1,29 @@
+/** What the app is made of: handed in by the composition root, never looked up. */
+import type { DeviceSettings } from '#contract/device'
+import type { Database } from '../db/connect.ts'
+import type { Identity } from './identity.ts'
+import type { Intake } from './intake/intake.ts'
+import type { Log } from './log.ts'
+
+export interface AppParts {
+  db: Database
+  intake: Intake
+  now: () => Date
+  settings: DeviceSettings
+  /** Bearer key of scripts: may do all that the office may. */
+  apiKey: string
+  /** The build that is served, announced to kiosks. */
+  appVersion: string
+  /** Folder of the built app; undefined serves the API alone. */
+  appDir: string | undefined
+  /** Session cookies only over TLS. Behind a TLS proxy that says so (X-Forwarded-Proto) they are Secure in any case. */
+  secureCookies: boolean
+  log: Log
+  /** Aborted when the server stops: ends the live registers, which would otherwise never end. */
+  stopping?: AbortSignal
+}
+
+/** Hono's environment: who asks, known after `onlyFor`. */
+export interface AppEnv {
+  Variables: { identity: Identity }
+}

@@ -1,0 +1,83 @@
+/**
+ * The school's server as one Hono app, made of what it is handed: API under /api/v1, health, the built app.
+ * Knows no port, no environment and no process; main.ts does.
+ */
+import { Hono } from 'hono'
+import type { MiddlewareHandler } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { compress } from 'hono/compress'
+import { methodNotAllowed } from 'hono/method-not-allowed'
+import type { AppEnv, AppParts } from './app-parts.ts'
+import { answerFault, answerProblem, Refusal } from './problem.ts'
+import { attendanceRoutes } from './routes/attendance.ts'
+import { healthRoutes } from './routes/health.ts'
+import { heartbeatRoutes } from './routes/heartbeat.ts'
+import { lessonRoutes } from './routes/lessons.ts'
+import { peopleRoutes } from './routes/people.ts'
+import { scheduleRoutes } from './routes/schedule.ts'
+import { cameOverTls, sessionRoutes } from './routes/session.ts'
+import { staticApp } from './static-app.ts'
+
+/** Five thousand enrolments or five hundred marks fit four times. */
+const MAX_BODY_BYTES = 1_000_000
+
+export function createApp(parts: AppParts): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.onError((error, c) => answerFault(error, c, parts.log))
+  app.notFound((c) => answerProblem(new Refusal('not_found', `there is nothing at ${c.req.path}`)))
+
+  app.use(securityHeaders)
+  const api = new Hono<AppEnv>()
+  app.use(methodNotAllowed({
+    app: api,
+    onMethodNotAllowed: (c, methods) =>
+      answerProblem(new Refusal('method_not_allowed', `${c.req.method} does not work on ${c.req.path}; it takes ${methods.join(', ')}`, { headers: { allow: methods.join(', ') } })),
+  }))
+  app.use(compress({ contentTypeFilter: /^(application\/(problem\+)?json|text\/(html|css|javascript))/ }))
+  app.use('/api/*', async (c, next) => {
+    await next()
+    // Names and templates belong in no cache; a route that answers with an ETag says so itself.
+    if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store')
+  })
+  app.use('/api/*', bodyLimit({
+    maxSize: MAX_BODY_BYTES,
+    onError: () => answerProblem(new Refusal('body_too_large', `the body must be at most ${MAX_BODY_BYTES} bytes; send it in parts`)),
+  }))
+
+  const routes = [healthRoutes(parts), scheduleRoutes(parts), attendanceRoutes(parts), heartbeatRoutes(parts), lessonRoutes(parts), peopleRoutes(parts), sessionRoutes(parts)]
+  for (const ofResource of routes) api.route('/', ofResource)
+  app.route('/', api)
+  if (parts.appDir !== undefined) app.route('/', staticApp(parts.appDir))
+  return app
+}
+
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "connect-src 'self'",
+  "worker-src 'self'",
+  "img-src 'self' blob: data:",
+  "style-src 'self'",
+  "font-src 'self'",
+  "manifest-src 'self'",
+  "media-src 'self' blob:",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+const SECURITY_HEADERS: Record<string, string> = {
+  'content-security-policy': CONTENT_SECURITY_POLICY,
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+  'cross-origin-resource-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'permissions-policy': 'camera=(self), microphone=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), bluetooth=(), hid=(), midi=()',
+}
+
+const securityHeaders: MiddlewareHandler<AppEnv> = async (c, next) => {
+  await next()
+  for (const [name, value] of Object.entries(SECURITY_HEADERS)) c.res.headers.set(name, value)
+  if (cameOverTls(c)) c.res.headers.set('strict-transport-security', 'max-age=31536000')
+}

@@ -1,0 +1,65 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { ConfigRefused, readConfig } from './config.ts'
+
+function faults(environment: Record<string, string>): string[] {
+  try {
+    readConfig(environment)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigRefused) return error.lines
+    throw error
+  }
+}
+
+describe('the environment', () => {
+  it('needs nothing set', () => {
+    expect(readConfig({})).toMatchObject({ port: 8000, dataDir: './data', databaseUrl: undefined, apiKey: undefined, settings: { debounce_seconds: 30 }, timeZoneGiven: false })
+  })
+
+  it('takes an empty value for one that is not set, as compose files pass them on', () => {
+    expect(readConfig({ PORT: '', API_KEY: ' ', DATABASE_URL: '' })).toEqual(readConfig({}))
+  })
+
+  it('hands the kiosks the settings it was given', () => {
+    expect(readConfig({ RECOGNITION_THRESHOLD: '.7', DEBOUNCE_SECONDS: '5.5', FRAME_SKIP: '2', CAMERA_FPS: '30' }).settings).toEqual({
+      recognition_threshold: 0.7,
+      debounce_seconds: 5.5,
+      frame_skip: 2,
+      camera_fps: 30,
+    })
+  })
+
+  it('names every faulty variable at once, one line each, with what it got and what it must be', () => {
+    const lines = faults({ PORT: 'eighty', TIME_ZONE: 'Mars/Olympus', RECOGNITION_THRESHOLD: '7', FRAME_SKIP: '-1', CAMERA_FPS: '0' })
+    expect(lines).toEqual([
+      'PORT="eighty" must be a whole number from 1 to 65535 (or 0 for any free port)',
+      'TIME_ZONE="Mars/Olympus" must be an IANA time zone such as Europe/Stockholm',
+      'RECOGNITION_THRESHOLD="7" must be a number from 0 to 1',
+      'FRAME_SKIP="-1" must be a whole number from 0 to 60',
+      'CAMERA_FPS="0" must be a whole number from 1 to 60',
+    ])
+  })
+
+  it('never prints a secret, however wrong it is', () => {
+    const secret = fc.string({ minLength: 4, maxLength: 20, unit: fc.constantFrom(...'qwxz#$') })
+    fc.assert(
+      fc.property(secret, (value) => {
+        const lines = faults({ API_KEY: value, OFFICE_PASSWORD: value.slice(0, 7), DATABASE_URL: `mysql://school:${value}@db/school`, PORT: 'x' })
+        expect(lines).toHaveLength(4)
+        for (const line of lines) expect(line).not.toContain(value)
+        expect(lines.map((line) => /^[A-Z_]+/.exec(line)?.[0])).toEqual(['PORT', 'DATABASE_URL', 'API_KEY', 'OFFICE_PASSWORD'])
+      }),
+    )
+  })
+
+  it('takes numbers only as plain decimals', () => {
+    for (const value of ['0x50', '1e3', '80.5', '+80', ' 80 80', '70000', '９０']) expect(faults({ PORT: value }), value).toHaveLength(1)
+    for (const value of ['NaN', 'Infinity', '.', '1.', '-0.5', '1,5']) expect(faults({ RECOGNITION_THRESHOLD: value }), value).toHaveLength(1)
+  })
+
+  it('refuses a time zone given as an offset, which PostgreSQL reads the other way round', () => {
+    expect(faults({ TIME_ZONE: '+02:00' })).toHaveLength(1)
+    expect(readConfig({ TIME_ZONE: 'Asia/Kolkata' })).toMatchObject({ timeZone: 'Asia/Kolkata', timeZoneGiven: true })
+  })
+})

@@ -1,0 +1,144 @@
+/**
+ * What whoever runs the server may set: the environment, read once, here and nowhere else.
+ * Knows what each variable must be, and nothing of what it is for.
+ */
+import { z } from 'zod'
+import type { DeviceSettings } from '#contract/device'
+
+/**
+ * Cosine that a track's mean embedding must reach with a student's template.
+ * Between the highest score measured on one camera for another person (.57, three frames enrolled and
+ * three averaged) and the lowest for the same person (.81).
+ */
+const RECOGNITION_THRESHOLD = 0.62
+const DEBOUNCE_SECONDS = 30
+/** Every frame is looked at: 15 a second are few enough. */
+const FRAME_SKIP = 0
+const CAMERA_FPS = 15
+
+const PORT = 8000
+/** All addresses, so that the TLS proxy and the school's network reach it. A camera works only at https or localhost: browsers see to that. */
+const HOST = '0.0.0.0'
+const DATA_DIR = './data'
+const MIN_API_KEY_LENGTH = 32
+const MIN_PASSWORD_LENGTH = 8
+
+export interface Config {
+  /** 0: any free one. */
+  port: number
+  host: string
+  dataDir: string
+  /** undefined: PostgreSQL is started here, under dataDir. */
+  databaseUrl: string | undefined
+  /** undefined: generated and kept under dataDir. */
+  apiKey: string | undefined
+  /** undefined: generated with the demo school. */
+  officePassword: string | undefined
+  timeZone: string
+  /** Whether TIME_ZONE was set, rather than taken from the system. */
+  timeZoneGiven: boolean
+  /** A built app to serve as it is; undefined: dist/, made when missing or out of date. */
+  appDir: string | undefined
+  settings: DeviceSettings
+  production: boolean
+}
+
+/** Every fault, one line each. */
+export class ConfigRefused extends Error {
+  override name = 'ConfigRefused'
+
+  constructor(readonly lines: string[]) {
+    super(lines.join('\n'))
+  }
+}
+
+function whole(from: number, to: number, says = `a whole number from ${from} to ${to}`): z.ZodType<number, string> {
+  const error = `must be ${says}`
+  return z.string().regex(/^\d{1,9}$/, error).transform(Number).pipe(z.number().min(from, error).max(to, error))
+}
+
+function decimal(from: number, to: number): z.ZodType<number, string> {
+  const error = `must be a number from ${from} to ${to}`
+  return z.string().regex(/^\d{0,9}(\.\d{1,9})?$/, error).transform(Number).pipe(z.number().min(from, error).max(to, error))
+}
+
+const Environment = z.object({
+  PORT: whole(0, 65_535, 'a whole number from 1 to 65535 (or 0 for any free port)').optional(),
+  HOST: z.string().regex(/^[A-Za-z0-9.:_-]+$/, 'must be an address or host name to listen on, such as 0.0.0.0 or localhost').optional(),
+  DATA_DIR: z.string().optional(),
+  DATABASE_URL: z.string().refine(isPostgresUrl, 'must be an address such as postgres://user:password@host:5432/database').optional(),
+  API_KEY: z.string().regex(new RegExp(`^[\\x21-\\x7e]{${MIN_API_KEY_LENGTH},200}$`), `must be ${MIN_API_KEY_LENGTH} to 200 characters without spaces; leave it out and one is generated`).optional(),
+  OFFICE_PASSWORD: z.string().min(MIN_PASSWORD_LENGTH, `must be at least ${MIN_PASSWORD_LENGTH} characters`).max(200, 'must be at most 200 characters').optional(),
+  TIME_ZONE: z.string().refine(isTimeZone, 'must be an IANA time zone such as Europe/Stockholm').optional(),
+  APP_DIR: z.string().optional(),
+  RECOGNITION_THRESHOLD: decimal(0, 1).optional(),
+  DEBOUNCE_SECONDS: decimal(0, 3600).optional(),
+  FRAME_SKIP: whole(0, 60).optional(),
+  CAMERA_FPS: whole(1, 60).optional(),
+  NODE_ENV: z.string().optional(),
+})
+
+/** Their values are never printed. */
+const SECRET = new Set<PropertyKey>(['API_KEY', 'OFFICE_PASSWORD', 'DATABASE_URL'])
+
+// eslint-disable-next-line node/no-process-env -- the one reader of the environment
+export function readConfig(environment: Record<string, string | undefined> = process.env): Config {
+  // An empty value is what a compose file passes on for a variable that is not set.
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''))
+  const parsed = Environment.safeParse(given)
+  if (!parsed.success) throw new ConfigRefused(faultLines(parsed.error, given))
+  const env = parsed.data
+  return {
+    port: env.PORT ?? PORT,
+    host: env.HOST ?? HOST,
+    dataDir: env.DATA_DIR ?? DATA_DIR,
+    databaseUrl: env.DATABASE_URL,
+    apiKey: env.API_KEY,
+    officePassword: env.OFFICE_PASSWORD,
+    timeZone: env.TIME_ZONE ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+    timeZoneGiven: env.TIME_ZONE !== undefined,
+    appDir: env.APP_DIR,
+    settings: {
+      recognition_threshold: env.RECOGNITION_THRESHOLD ?? RECOGNITION_THRESHOLD,
+      debounce_seconds: env.DEBOUNCE_SECONDS ?? DEBOUNCE_SECONDS,
+      frame_skip: env.FRAME_SKIP ?? FRAME_SKIP,
+      camera_fps: env.CAMERA_FPS ?? CAMERA_FPS,
+    },
+    production: env.NODE_ENV === 'production',
+  }
+}
+
+/** What a child process is given: all that we were given, and this. */
+export function environmentWith(variables: Record<string, string>): NodeJS.ProcessEnv {
+  // eslint-disable-next-line node/no-process-env -- as above
+  return { ...process.env, ...variables }
+}
+
+/** One line for each variable: its first fault. */
+function faultLines(error: z.ZodError, given: Record<string, string | undefined>): string[] {
+  const first = new Map<PropertyKey, string>()
+  for (const issue of error.issues) {
+    const name = issue.path[0]
+    if (name !== undefined && !first.has(name)) first.set(name, issue.message)
+  }
+  return [...first].map(([name, message]) => `${String(name)}${got(name, given[String(name)] ?? '')} ${message}`)
+}
+
+function got(name: PropertyKey, value: string): string {
+  if (!SECRET.has(name)) return `=${JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)}`
+  return ` (${value.length} characters, not shown)`
+}
+
+function isPostgresUrl(value: string): boolean {
+  return /^postgres(ql)?:\/\//.test(value) && URL.canParse(value)
+}
+
+function isTimeZone(value: string): boolean {
+  // PostgreSQL reads "+02:00" with the opposite sign, so names only.
+  if (!/^[A-Za-z]/.test(value)) return false
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}

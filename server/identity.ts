@@ -1,0 +1,96 @@
+/**
+ * Who is asking: a device (its own bearer key), a script (the school's API key) or a person (a session
+ * cookie). Knows what each may do at all and for whom it may speak; which room or
+ * student it may see is each route's question.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { Context, MiddlewareHandler } from 'hono'
+import { getCookie } from 'hono/cookie'
+import type { Session } from '#contract/people'
+import { sessionByToken } from '../db/accounts.ts'
+import type { Database } from '../db/connect.ts'
+import { deviceById, deviceByKey } from '../db/devices.ts'
+import type { AppEnv, AppParts } from './app-parts.ts'
+import { Refusal, refusalOfField } from './problem.ts'
+
+export const SESSION_COOKIE = 'fastrack_session'
+
+export type Identity =
+  | { kind: 'device'; device_id: string; room_id: string }
+  | { kind: 'script' }
+  | { kind: 'person'; username: string; role: Session['role']; token: string }
+
+export type Who = 'device' | 'script' | Session['role']
+
+/** Longer than any key or token of ours; what is longer is not looked up. */
+const MAX_KEY_LENGTH = 256
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Lets only these through, with `identity` set. 401: not known who asks; 403: known, but not one of these. */
+export function onlyFor(parts: Pick<AppParts, 'db' | 'apiKey' | 'now'>, ...allowed: Who[]): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const identity = await identify(c, parts)
+    if (!identity) throw unauthorized('send a device\'s key or the API key as "Authorization: Bearer <key>", or sign in')
+    const who = identity.kind === 'person' ? identity.role : identity.kind
+    if (!allowed.includes(who)) throw new Refusal('forbidden', `this is not for ${NAMED[who]}; it is for ${allowed.map((name) => NAMED[name]).join(', ')}`)
+    if (identity.kind === 'person') refuseOtherOrigins(c)
+    c.set('identity', identity)
+    await next()
+  }
+}
+
+const NAMED: Record<Who, string> = { device: 'a device', script: 'a script with the API key', office: 'the office', teacher: 'a teacher' }
+
+function unauthorized(detail: string): Refusal {
+  return new Refusal('unauthorized', detail, { headers: { 'www-authenticate': 'Bearer' } })
+}
+
+/** A bearer header decides alone: a wrong key is never saved by a cookie that came with it. */
+export async function identify(c: Context, { db, apiKey, now }: Pick<AppParts, 'db' | 'apiKey' | 'now'>): Promise<Identity | undefined> {
+  const authorization = c.req.header('authorization')
+  if (authorization !== undefined) {
+    const key = /^Bearer +(\S+)$/i.exec(authorization.trim())?.[1]
+    if (key === undefined || key.length > MAX_KEY_LENGTH) throw unauthorized('the Authorization header must be "Bearer <key>"')
+    if (sameSecret(key, apiKey)) return { kind: 'script' }
+    const device = await deviceByKey(db, key)
+    if (!device) throw unauthorized('this key is not known; pair the device again or check the API key')
+    if (device.revoked) throw unauthorized('this device\'s key was revoked; pair it again')
+    return { kind: 'device', device_id: device.device_id, room_id: device.room_id }
+  }
+  const token = getCookie(c, SESSION_COOKIE)
+  if (!token || token.length > MAX_KEY_LENGTH) return undefined
+  const session = await sessionByToken(db, token, now())
+  return session ? { kind: 'person', username: session.username, role: session.role, token } : undefined
+}
+
+/** In constant time, whatever the lengths. */
+export function sameSecret(given: string, kept: string): boolean {
+  return timingSafeEqual(createHash('sha256').update(given).digest(), createHash('sha256').update(kept).digest())
+}
+
+/**
+ * A write that a cookie stands for must come from our own pages. Browsers say where a request comes from;
+ * what sends neither header is no browser and brings no cookie by accident. Hosts are compared without the
+ * scheme, because a TLS proxy stands in front.
+ */
+export function refuseOtherOrigins(c: Context): void {
+  if (SAFE_METHODS.has(c.req.method)) return
+  const site = c.req.header('sec-fetch-site')
+  if (site === 'same-origin') return
+  const origin = c.req.header('origin')
+  if (site === undefined && origin === undefined) return
+  const ours = c.req.header('host') ?? new URL(c.req.url).host
+  if ((site === undefined || site === 'none') && origin !== undefined && URL.canParse(origin) && new URL(origin).host === ours) return
+  throw new Refusal('forbidden', 'this write comes from another site\'s page; open the school\'s own page and do it there')
+}
+
+/** A device speaks for itself alone; a script for any device that the school knows. */
+export async function refuseOtherDevices(db: Database, identity: Identity, device_id: string): Promise<void> {
+  if (identity.kind === 'device') {
+    if (identity.device_id !== device_id) throw refusalOfField('forbidden', 'device_id', `must be ${identity.device_id}, whose key this is`)
+    return
+  }
+  const device = await deviceById(db, device_id)
+  if (!device) throw refusalOfField('unknown_device', 'device_id', `${device_id} is not a device of this school; pair it first`)
+  if (device.revoked) throw refusalOfField('unknown_device', 'device_id', `${device_id} was revoked; pair it again`)
+}

@@ -1,0 +1,22 @@
+/** `POST /api/v1/heartbeat`: how a kiosk is, once a minute; the answer tells it the time and the build it should run. */
+import { Hono } from 'hono'
+import { Heartbeat } from '#contract/device'
+import type { HeartbeatAnswer } from '#contract/device'
+import { saveHeartbeat } from '../../db/devices.ts'
+import type { AppEnv, AppParts } from '../app-parts.ts'
+import { onlyFor, refuseOtherDevices } from '../identity.ts'
+import { readJson } from '../request-body.ts'
+
+export function heartbeatRoutes(parts: AppParts): Hono<AppEnv> {
+  const { db, now, appVersion } = parts
+  const routes = new Hono<AppEnv>()
+  routes.post('/api/v1/heartbeat', onlyFor(parts, 'device', 'script'), async (c) => {
+    const beat = await readJson(c, Heartbeat)
+    await refuseOtherDevices(db, c.var.identity, beat.device_id)
+    const receivedAt = now()
+    await saveHeartbeat(db, beat, receivedAt)
+    const answer: HeartbeatAnswer = { now: receivedAt.toISOString(), app_version: appVersion }
+    return c.json(answer)
+  })
+  return routes
+}

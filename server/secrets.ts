@@ -1,0 +1,89 @@
+/**
+ * The school's own secrets, made once and kept in `<DATA_DIR>/secrets.json`, readable by its owner alone.
+ * Knows nobody who uses them.
+ */
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+
+const Secrets = z.object({
+  /** Bearer key of scripts. */
+  apiKey: z.string().min(32),
+  /** Bearer key of the demo school's kiosk: 256 bits. */
+  deviceKey: z.string().min(43),
+  /** Of the demo school's office account, as first generated. */
+  officePassword: z.string().min(8),
+})
+export type Secrets = z.infer<typeof Secrets>
+
+/** The folder cannot hold the school's data: one line for the person who starts the server. */
+export class DataDirRefused extends Error {
+  override name = 'DataDirRefused'
+}
+
+export function secretsPath(dataDir: string): string {
+  return join(resolve(dataDir), 'secrets.json')
+}
+
+/** Makes the folder and the secrets where they are missing. @throws DataDirRefused */
+export async function ensureSecrets(dataDir: string): Promise<Secrets> {
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o711 })
+    return (await savedSecrets(dataDir)) ?? (await makeSecrets(dataDir))
+  } catch (error) {
+    if (error instanceof DataDirRefused) throw error
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'is not a folder' : `cannot be written (${code})`
+    throw new DataDirRefused(`DATA_DIR=${dataDir} ${why}; set DATA_DIR to a folder that this user may write`, { cause: error })
+  }
+}
+
+async function savedSecrets(dataDir: string): Promise<Secrets | undefined> {
+  let text: string
+  try {
+    text = await readFile(secretsPath(dataDir), 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+  try {
+    return Secrets.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new DataDirRefused(`${secretsPath(dataDir)} does not hold the secrets it should; restore it, or remove it and pair the kiosks again`, { cause })
+  }
+}
+
+/** Written whole or not at all: a half-written file after a power cut would lock everybody out. */
+async function makeSecrets(dataDir: string): Promise<Secrets> {
+  const secrets: Secrets = { apiKey: randomKey(), deviceKey: randomKey(), officePassword: randomPassword() }
+  await saveFile(secretsPath(dataDir), `${JSON.stringify(secrets, undefined, 2)}\n`)
+  return secrets
+}
+
+/** Readable by the owner alone; replaced whole. */
+async function saveFile(path: string, text: string): Promise<void> {
+  const half = `${path}.${process.pid}.half`
+  const file = await open(half, 'w', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await chmod(half, 0o600)
+  await rename(half, path)
+}
+
+/** 43 characters of base64url. */
+function randomKey(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+/** Without the letters and digits that people confuse; 16 of 32 are 80 bits. */
+const LETTERS = 'abcdefghijkmnpqrstuvwxyz23456789'
+
+function randomPassword(): string {
+  const letters = [...randomBytes(16)].map((byte) => LETTERS[byte % LETTERS.length]).join('')
+  return letters.match(/.{4}/g)?.join('-') ?? letters
+}

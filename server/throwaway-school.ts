@@ -1,0 +1,105 @@
+/** A whole school for one test file: real PostgreSQL in a folder of its own, the demo school, the app. For tests alone. */
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Hono } from 'hono'
+import { connect } from '../db/connect.ts'
+import type { Database } from '../db/connect.ts'
+import { startEmbedded } from '../db/embedded.ts'
+import { insertMarks } from '../db/marks.ts'
+import { migrate } from '../db/migrate.ts'
+import { ensureMonths } from '../db/partitions.ts'
+import { seedDemoSchool } from '../db/seed.ts'
+import type { AppEnv, AppParts } from './app-parts.ts'
+import { createApp } from './app.ts'
+import { createGroupCommit } from './intake/group-commit.ts'
+import type { LogEvent } from './log.ts'
+
+export interface ThrowawaySchool {
+  db: Database
+  app: Hono<AppEnv>
+  parts: AppParts
+  apiKey: string
+  deviceKey: string
+  officePassword: string
+  /** What was logged so far. */
+  events: LogEvent[]
+  /** Ends the live registers, as a stopping server does. */
+  endLive(): void
+  /** PostgreSQL goes away. */
+  stopDatabase(): Promise<void>
+  /** And comes back at the same address. */
+  restartDatabase(): Promise<void>
+  stop(): Promise<void>
+}
+
+export async function startThrowawaySchool(now: () => Date, more: Partial<AppParts> = {}): Promise<ThrowawaySchool> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'fastrackai-school-'))
+  // PostgreSQL may run as another user, who must get through.
+  await chmod(dataDir, 0o711)
+  let embedded = await startEmbedded({ dataDir, log: () => {} })
+  const db = await connect(embedded.url)
+  const [apiKey, deviceKey, officePassword] = [secret(), secret(), secret()]
+  await migrate(db)
+  await ensureMonths(db, now())
+  await seedDemoSchool(db, { now: now(), timeZone: 'Europe/Stockholm', deviceKey, officePassword })
+  const events: LogEvent[] = []
+  const log = (event: LogEvent): void => void events.push(event)
+  const stopping = new AbortController()
+  const parts: AppParts = {
+    db,
+    intake: createGroupCommit({ insert: (marks) => insertMarks(db, marks, now()), log }),
+    now,
+    settings: { recognition_threshold: 0.6, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+    apiKey,
+    appVersion: '0.0.0+test',
+    appDir: undefined,
+    secureCookies: false,
+    log,
+    stopping: stopping.signal,
+    ...more,
+  }
+  let databaseRuns = true
+  async function stopDatabase(): Promise<void> {
+    if (databaseRuns) await embedded.stop()
+    databaseRuns = false
+  }
+  async function restartDatabase(): Promise<void> {
+    const before = embedded.url
+    embedded = await startEmbedded({ dataDir, log: () => {} })
+    databaseRuns = true
+    if (embedded.url !== before) throw new Error('PostgreSQL came back at another address')
+  }
+  return {
+    db,
+    app: createApp(parts),
+    parts,
+    apiKey,
+    deviceKey,
+    officePassword,
+    events,
+    endLive: () => stopping.abort(),
+    stopDatabase,
+    restartDatabase,
+    async stop() {
+      stopping.abort()
+      await db.close()
+      await stopDatabase()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+function secret(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+/** A request as a script or a device sends it. */
+export function asked(key: string | undefined, body?: unknown, method = body === undefined ? 'GET' : 'POST'): RequestInit {
+  return {
+    method,
+    headers: { ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  }
+}
