@@ -1,0 +1,24 @@
+/** What every detector says of a face. Coordinates are pixels of the frame. */
+import type { Point } from './align.ts'
+import type { Box } from './face.ts'
+
+export interface Detection {
+  box: Box
+  /** 0 to 1. */
+  score: number
+  /** The person's right and left. */
+  rightEye: Point
+  leftEye: Point
+}
+
+/** Detections less sure than this are no faces; both detectors use it. */
+export const MIN_SCORE = 0.5
+
+/** Overlap (intersection over union) from which two boxes are the same face. */
+export const MIN_OVERLAP = 0.3
+
+/** Pixels of the longer side of the picture that MediaPipe is handed. */
+export const DETECTOR_PICTURE = 384
+
+/** Pixels of the side of both detectors' input. */
+export const DETECTOR_SIZE = 192

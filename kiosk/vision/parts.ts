@@ -1,0 +1,41 @@
+/** The files that vision loads from our own origin, with their sizes, so that progress is true even where the answer is compressed. */
+import detectorLoader from '@mediapipe/tasks-vision/vision_wasm_module_internal.js?url'
+import detectorWasm from '@mediapipe/tasks-vision/vision_wasm_module_internal.wasm?url'
+import wasm from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url'
+import wasmSimd from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url'
+import wasmThreadedSimd from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url'
+import detectorModel from '../models/made/face-detector.tflite?url'
+import meshJson from '../models/made/face-mesh.json?url'
+import meshBin from '../models/made/face-mesh.bin?url'
+import embeddingJson from '../models/made/mobilefacenet.json?url'
+import embeddingBin from '../models/made/mobilefacenet.bin?url'
+
+/** Names of parts as a person reads them. */
+export type Part = 'the face detector' | 'the face mesh' | 'the recognition model' | 'the vision runtime'
+
+export interface PartFile {
+  part: Part
+  url: string
+  /** Uncompressed. */
+  bytes: number
+}
+
+export const FILES = {
+  detectorLoader: { part: 'the vision runtime', url: detectorLoader, bytes: 322_082 },
+  detectorWasm: { part: 'the vision runtime', url: detectorWasm, bytes: 11_153_641 },
+  wasmSimd: { part: 'the vision runtime', url: wasmSimd, bytes: 424_594 },
+  detectorModel: { part: 'the face detector', url: detectorModel, bytes: 683_424 },
+  meshJson: { part: 'the face mesh', url: meshJson, bytes: 92_990 },
+  meshBin: { part: 'the face mesh', url: meshBin, bytes: 1_477_958 },
+  embeddingJson: { part: 'the recognition model', url: embeddingJson, bytes: 89_505 },
+  embeddingBin: { part: 'the recognition model', url: embeddingBin, bytes: 5_171_976 },
+} as const satisfies Record<string, PartFile>
+
+export type FileName = keyof typeof FILES
+
+/** TensorFlow.js wants an address for each of its three builds and picks one; with SIMD and without threads it is the second. */
+export const WASM_PATHS = {
+  'tfjs-backend-wasm.wasm': wasm,
+  'tfjs-backend-wasm-simd.wasm': wasmSimd,
+  'tfjs-backend-wasm-threaded-simd.wasm': wasmThreadedSimd,
+}
