@@ -10,9 +10,15 @@ export class Refused extends Error {
   }
 }
 
-/** No answer of ours came: no network, a time-out, or something in between (a captive portal's page) that is not our server. */
+/** No answer of ours came: no network, a time-out, or something in between (a captive portal's page, a proxy's 502) that is not our server. */
 export class Unreachable extends Error {
   override name = 'Unreachable'
+  retryAfterSeconds: number | undefined
+}
+
+/** Our server answered well, in a form that this app does not know: one of the two is older than the other. */
+export class Misfit extends Unreachable {
+  override name = 'Misfit'
 }
 
 export interface Ask<T> {
@@ -27,7 +33,8 @@ export interface Ask<T> {
   timeoutMs?: number
 }
 
-const TIMEOUT_MS = 15_000
+/** After so long without an answer there is none. */
+export const TIMEOUT_MS = 15_000
 
 /** @returns the parsed answer with its ETag, or `undefined` where the server said 304. Throws Refused or Unreachable, nothing else. */
 export async function request<T>(path: string, { method = 'GET', body, key, etag, answer, timeoutMs = TIMEOUT_MS }: Ask<T>): Promise<{ value: T; etag: string | undefined } | undefined> {
@@ -48,24 +55,38 @@ export async function request<T>(path: string, { method = 'GET', body, key, etag
       redirect: 'error',
       signal: AbortSignal.timeout(timeoutMs),
     })
-    text = response.status === 304 ? '' : await response.text()
+    text = await response.text()
   } catch (cause) {
     throw new Unreachable(`${method} ${path}: no answer from the server`, { cause })
   }
-  if (response.status === 304) return undefined
+  if (response.status === 304 && etag) return undefined
   let json: unknown
   try {
     json = text === '' ? undefined : JSON.parse(text)
   } catch (cause) {
-    throw new Unreachable(`${method} ${path}: the answer is not from our server (${response.status}, not JSON)`, { cause })
+    throw notOurs(`${method} ${path}`, response, cause)
   }
   if (!response.ok) {
     const problem = Problem.safeParse(json)
-    if (!problem.success) throw new Unreachable(`${method} ${path}: the answer is not from our server (${response.status})`)
-    const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
-    throw new Refused(problem.data, Number.isFinite(retryAfter) ? retryAfter : undefined)
+    if (!problem.success) throw notOurs(`${method} ${path}`, response, problem.error)
+    throw new Refused(problem.data, retryAfterSeconds(response))
   }
   const parsed = answer.safeParse(json)
-  if (!parsed.success) throw new Unreachable(`${method} ${path}: the answer does not fit the contract: ${parsed.error.issues[0]?.path.join('.')}`)
+  if (!parsed.success) {
+    const { path: at, message } = parsed.error.issues[0] ?? { path: [], message: '' }
+    throw new Misfit(`${method} ${path}: the answer does not fit the contract: ${at.join('.')} ${message}`.trimEnd(), { cause: parsed.error })
+  }
   return { value: parsed.data, etag: response.headers.get('etag') ?? undefined }
+}
+
+function notOurs(asked: string, response: Response, cause: unknown): Unreachable {
+  const error = new Unreachable(`${asked}: the answer is not from our server (${response.status})`, { cause })
+  error.retryAfterSeconds = retryAfterSeconds(response)
+  return error
+}
+
+/** Undefined also for the form with a date: our server sends seconds, and a date needs a clock that agrees. */
+function retryAfterSeconds(response: Response): number | undefined {
+  const header = response.headers.get('retry-after')?.trim() ?? ''
+  return /^\d{1,9}$/.test(header) ? Number(header) : undefined
 }

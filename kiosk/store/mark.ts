@@ -1,0 +1,32 @@
+/** A mark as it lies on this device's disk, and what names it. */
+import type { ModelId } from '#contract/model'
+
+export interface SavedMark {
+  /** UUIDv7 made with the mark; a replay carries the same one. */
+  mark_id: string
+  student_id: string
+  course_id: string
+  lesson_id: string
+  /** The lesson's date in the school's zone. */
+  held_on: string
+  /** ISO instant, corrected clock. */
+  timestamp: string
+  /** Cosine of the match. */
+  confidence: number
+  model: ModelId
+  /** `unsent` until the server names it stored or refused. */
+  state: 'unsent' | 'stored' | 'refused'
+  /** ISO instant of the latest sighting in the lesson. */
+  last_seen: string
+  /** Why the server refused it, in a person's words. */
+  why?: string
+}
+
+/** One mark per student and lesson. A SavedMark is its own key. */
+export type MarkKey = Pick<SavedMark, 'held_on' | 'lesson_id' | 'student_id'>
+
+export interface SettledMark {
+  mark: SavedMark
+  state: 'stored' | 'refused'
+  why?: string | undefined
+}

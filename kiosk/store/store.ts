@@ -1,0 +1,268 @@
+/**
+ * What the kiosk remembers through a power cut: its pairing, its roster and its marks, in IndexedDB.
+ * Knows no server and no screen; the only importer of idb.
+ *
+ * [Note: The register is the outbox] There is one store of marks, each `unsent`, `stored` or
+ * `refused`. The screen shows the marks of a lesson, sync sends those that are unsent, and there is
+ * no second queue that could disagree with the first.
+ */
+import { openDB } from 'idb'
+import type { DBSchema, IDBPDatabase, IDBPTransaction, StoreNames } from 'idb'
+import { StoreFailed, storeFailure } from './store-failed.ts'
+import { hasLapsed, seal, unseal, withoutTemplates } from './roster.ts'
+import type { SavedRoster, SealedRoster } from './roster.ts'
+import type { MarkKey, SavedMark, SettledMark } from './mark.ts'
+
+export type { MarkKey, SavedMark, SavedRoster, SettledMark }
+
+export interface Pairing {
+  deviceId: string
+  roomId: string
+  /** The device's bearer key. */
+  key: string
+}
+
+/** Every method rejects with StoreFailed, and with nothing else. */
+export interface Store {
+  savedPairing(): Promise<Pairing | undefined>
+  /** Another device or room than before forgets the roster. */
+  savePairing(pairing: Pairing): Promise<void>
+  /** Revoked: erases the roster with its key, and the marks that the server has. Unsent and refused marks and the pairing stay. */
+  forget(): Promise<void>
+  /** @param now ms since 1970, corrected clock. Templates older than TEMPLATES_LAPSE_AFTER_MS are erased from the disk by this very call. */
+  savedRoster(now: number): Promise<SavedRoster | undefined>
+  /** Replaces the roster whole. */
+  saveRoster(roster: SavedRoster): Promise<void>
+  /** Resolves when the mark is on the disk; false if that student is already marked in that lesson. */
+  saveMark(mark: SavedMark): Promise<boolean>
+  /** Never moves it back. */
+  moveLastSeen(key: MarkKey, at: string): Promise<void>
+  marksOfLesson(heldOn: string, lessonId: string): Promise<SavedMark[]>
+  /** Oldest first. */
+  unsentMarks(limit: number): Promise<SavedMark[]>
+  countMarks(): Promise<{ unsent: number; refused: number }>
+  /** What the server said of marks. A mark that is no longer unsent, or not the same one, is left as it is. */
+  settleMarks(settled: SettledMark[]): Promise<void>
+  /** Erases stored marks of lessons before this date (yyyy-mm-dd). Unsent and refused ones never. */
+  sweepMarks(storedBefore: string): Promise<void>
+  /** Milliseconds to add to this device's clock; 0 if never measured. */
+  savedClockOffset(): Promise<number>
+  saveClockOffset(ms: number): Promise<void>
+  /** Whether the browser promised not to evict us; asks for it if not. */
+  persisted(): Promise<boolean>
+  close(): void
+}
+
+interface Schema extends DBSchema {
+  device: { key: 'pairing' | 'clock_offset'; value: Pairing | number }
+  roster: { key: 'roster'; value: SealedRoster }
+  marks: {
+    key: [heldOn: string, lessonId: string, studentId: string]
+    value: SavedMark
+    indexes: { state: [state: string, heldOn: string, timestamp: string] }
+  }
+}
+
+const VERSION = 1
+
+/** How long an older version of the app in another tab may take to let go. */
+const BLOCKED_MS = 10_000
+
+type Change<Names extends StoreNames<Schema>> = IDBPTransaction<Schema, Names[], 'readwrite'>
+
+/** `after([a, b])` is past every key that begins with a, b. */
+const after = <T extends unknown[]>(...prefix: T): [...T, never[]] => [...prefix, []]
+
+const keyOf = ({ held_on, lesson_id, student_id }: MarkKey): Schema['marks']['key'] => [held_on, lesson_id, student_id]
+
+/** Opens the device's memory, making it where there is none. Rejects with StoreFailed. */
+export async function openStore({ name = 'fastrackai' }: { name?: string } = {}): Promise<Store> {
+  let opened: Promise<IDBPDatabase<Schema>> | undefined
+  let superseded = false
+
+  function connection(): Promise<IDBPDatabase<Schema>> {
+    if (superseded) throw new StoreFailed('A newer version of the app is open in another tab and has taken over the storage. Reload this one.')
+    opened ??= open().catch((cause: unknown) => {
+      opened = undefined
+      throw cause
+    })
+    return opened
+  }
+
+  function open(): Promise<IDBPDatabase<Schema>> {
+    return new Promise((resolve, reject) => {
+      let patience: ReturnType<typeof setTimeout> | undefined
+      openDB<Schema>(name, VERSION, {
+        upgrade(db) {
+          db.createObjectStore('device')
+          db.createObjectStore('roster')
+          db.createObjectStore('marks', { keyPath: ['held_on', 'lesson_id', 'student_id'] }).createIndex('state', ['state', 'held_on', 'timestamp'])
+        },
+        blocked() {
+          patience = setTimeout(() => {
+            reject(new StoreFailed('An older version of the app is open in another tab and holds the storage. Close that tab and reload this one.'))
+          }, BLOCKED_MS)
+        },
+        blocking(_current, next, event) {
+          superseded = next !== null
+          opened = undefined
+          ;(event.target as IDBDatabase).close()
+        },
+        terminated() {
+          opened = undefined
+        },
+      })
+        .then(resolve, reject)
+        .finally(() => clearTimeout(patience))
+    })
+  }
+
+  async function read<T>(what: string, work: (db: IDBPDatabase<Schema>) => Promise<T>): Promise<T> {
+    try {
+      return await work(await connection())
+    } catch (cause) {
+      throw storeFailure(what, cause)
+    }
+  }
+
+  /** All of `work` or nothing, and resolved only when it is. `strict`: flushed to the disk, not only handed to the system. */
+  async function change<Names extends StoreNames<Schema>, T>(
+    what: string,
+    stores: Names[],
+    durability: 'strict' | 'relaxed',
+    work: (tx: Change<Names>) => Promise<T>,
+  ): Promise<T> {
+    return read(what, async (db) => {
+      const tx = db.transaction(stores, 'readwrite', { durability })
+      try {
+        const [value] = await Promise.all([work(tx), tx.done])
+        return value
+      } catch (cause) {
+        await tx.done.catch(() => undefined)
+        throw tx.error ?? cause
+      }
+    })
+  }
+
+  // Sealed first: a transaction does not wait for anything but its own requests.
+  async function keepRoster(roster: SavedRoster): Promise<void> {
+    const what = 'The roster was not saved'
+    const sealed = await seal(roster).catch((cause: unknown) => {
+      throw storeFailure(what, cause)
+    })
+    await change(what, ['roster'], 'strict', async (tx) => {
+      await tx.objectStore('roster').put(sealed, 'roster')
+    })
+  }
+
+  await read('The storage did not open', async () => undefined)
+
+  return {
+    savedPairing: () =>
+      read('The pairing was not read', async (db) => {
+        const saved = await db.get('device', 'pairing')
+        return typeof saved === 'object' ? saved : undefined
+      }),
+
+    savePairing: (pairing) =>
+      change('The pairing was not saved', ['device', 'roster'], 'strict', async (tx) => {
+        const before = await tx.objectStore('device').get('pairing')
+        const same = typeof before === 'object' && before.deviceId === pairing.deviceId && before.roomId === pairing.roomId
+        if (!same) await tx.objectStore('roster').clear()
+        await tx.objectStore('device').put(pairing, 'pairing')
+      }),
+
+    forget: () =>
+      change('The roster was not erased', ['roster', 'marks'], 'strict', async (tx) => {
+        await tx.objectStore('roster').clear()
+        await erase(tx, IDBKeyRange.bound(['stored'], after('stored')))
+      }),
+
+    async savedRoster(now) {
+      const sealed = await read('The roster was not read', (db) => db.get('roster', 'roster'))
+      const roster = sealed && (await unseal(sealed))
+      if (!roster || roster.lapsed || !hasLapsed(roster, now)) return roster
+      const lapsed = withoutTemplates(roster)
+      await keepRoster(lapsed)
+      return lapsed
+    },
+
+    saveRoster: keepRoster,
+
+    saveMark: (mark) =>
+      change('The mark was not saved', ['marks'], 'strict', async (tx) => {
+        const marks = tx.objectStore('marks')
+        if ((await marks.getKey(keyOf(mark))) !== undefined) return false
+        await marks.add(mark)
+        return true
+      }),
+
+    moveLastSeen: (key, at) =>
+      change('The sighting was not saved', ['marks'], 'relaxed', async (tx) => {
+        const marks = tx.objectStore('marks')
+        const saved = await marks.get(keyOf(key))
+        if (saved && saved.last_seen < at) await marks.put({ ...saved, last_seen: at })
+      }),
+
+    marksOfLesson: (heldOn, lessonId) =>
+      read('The marks were not read', (db) => db.getAll('marks', IDBKeyRange.bound([heldOn, lessonId], after(heldOn, lessonId)))),
+
+    unsentMarks: (limit) =>
+      read('The marks were not read', (db) => db.getAllFromIndex('marks', 'state', IDBKeyRange.bound(['unsent'], after('unsent')), limit)),
+
+    countMarks: () =>
+      read('The marks were not counted', async (db) => {
+        const states = db.transaction('marks').store.index('state')
+        const [unsent, refused] = await Promise.all(
+          ['unsent', 'refused'].map((state) => states.count(IDBKeyRange.bound([state], after(state)))),
+        )
+        return { unsent: unsent ?? 0, refused: refused ?? 0 }
+      }),
+
+    // Relaxed: what a power cut undoes here is unsent again, is sent again, and is a duplicate there.
+    settleMarks: (settled) =>
+      change('The answer to the marks was not saved', ['marks'], 'relaxed', async (tx) => {
+        const marks = tx.objectStore('marks')
+        for (const { mark, state, why } of settled) {
+          const saved = await marks.get(keyOf(mark))
+          if (saved?.state !== 'unsent' || saved.mark_id !== mark.mark_id) continue
+          await marks.put({ ...saved, state, ...(why === undefined ? {} : { why }) })
+        }
+      }),
+
+    sweepMarks: (storedBefore) =>
+      change('The old marks were not erased', ['marks'], 'relaxed', (tx) =>
+        erase(tx, IDBKeyRange.bound(['stored'], ['stored', storedBefore], false, true)),
+      ),
+
+    savedClockOffset: () =>
+      read('The clock was not read', async (db) => {
+        const saved = await db.get('device', 'clock_offset')
+        return typeof saved === 'number' ? saved : 0
+      }),
+
+    saveClockOffset: (ms) =>
+      change('The clock was not saved', ['device'], 'relaxed', async (tx) => {
+        await tx.objectStore('device').put(ms, 'clock_offset')
+      }),
+
+    async persisted() {
+      // An insecure context has no StorageManager, whatever its type says.
+      const storage = navigator.storage as StorageManager | undefined
+      if (!storage) return false
+      return (await storage.persisted()) || storage.persist().catch(() => false)
+    },
+
+    close() {
+      const closing = opened
+      opened = undefined
+      void closing?.then((db) => db.close())
+    },
+  }
+}
+
+/** Erases the marks of a range of the state index. */
+async function erase<Names extends StoreNames<Schema>>(tx: Change<Names | 'marks'>, range: IDBKeyRange): Promise<void> {
+  const marks = tx.objectStore('marks')
+  for (const key of await marks.index('state').getAllKeys(range)) await marks.delete(key)
+}

@@ -1,0 +1,35 @@
+/** How the kiosk is -> server; the server's clock and version <- back. Knows no timer and no screen. */
+import { HeartbeatAnswer } from '#contract/device'
+import type { Heartbeat } from '#contract/device'
+import type { Pairing, Store } from '../store/store.ts'
+import { request } from './request.ts'
+
+/** @param o.status what only the screen's side knows; what lies on the disk is read there. Throws StoreFailed. */
+export async function feelPulse(o: {
+  store: Store
+  pairing: Pairing
+  appVersion: string
+  /** ms since 1970, corrected clock. */
+  now: number
+  rosterPulledAt: number | undefined
+  status: Partial<Heartbeat>
+}): Promise<Heartbeat> {
+  const marks = await o.store.countMarks()
+  return {
+    ...o.status,
+    timestamp: new Date(o.now).toISOString(),
+    app_version: o.appVersion,
+    unsent_marks: marks.unsent,
+    refused_marks: marks.refused,
+    roster_pulled_at: o.rosterPulledAt === undefined ? null : new Date(o.rosterPulledAt).toISOString(),
+    storage_persisted: await o.store.persisted(),
+    device_id: o.pairing.deviceId,
+  }
+}
+
+/** Throws Refused or Unreachable. */
+export async function beat({ key }: Pairing, body: Heartbeat): Promise<HeartbeatAnswer> {
+  const answer = await request('/api/v1/heartbeat', { method: 'POST', key, body, answer: HeartbeatAnswer })
+  // Without an ETag there is no 304.
+  return (answer as { value: HeartbeatAnswer }).value
+}

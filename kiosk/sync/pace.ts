@@ -1,0 +1,79 @@
+/** When sync does what, as arithmetic: knows no timer, no server and no store. All times are ms of the device's own clock. */
+import type { Schedule } from '#contract/schedule'
+
+export interface Pace {
+  /** So many unsent marks are sent at once, */
+  pushAtMarks: number
+  /** and fewer so long after the first of them. */
+  pushAfterMs: number
+  /** Records in one POST. */
+  batch: number
+  pullEveryMs: number
+  beatEveryMs: number
+  /** Pulls are moved by up to so much, so that a hundred rooms do not ask in the same second when the bell rings, */
+  spreadMs: number
+  /** and by so much when the network comes back for all of them. */
+  onlineSpreadMs: number
+  /** Back-off: random between 0 and this, doubled at each failure, */
+  firstRetryMs: number
+  /** at most this. */
+  longestRetryMs: number
+  /** A Retry-After beyond this is not believed. */
+  longestHoldMs: number
+  /** A revoked kiosk asks so often whether it still is. */
+  revokedRetryMs: number
+}
+
+export const PACE: Pace = {
+  pushAtMarks: 10,
+  pushAfterMs: 60_000,
+  batch: 100,
+  pullEveryMs: 600_000,
+  beatEveryMs: 60_000,
+  spreadMs: 20_000,
+  onlineSpreadMs: 1_000,
+  firstRetryMs: 2_000,
+  longestRetryMs: 60_000,
+  longestHoldMs: 600_000,
+  revokedRetryMs: 600_000,
+}
+
+/**
+ * What is left of `ms` since `since`. A clock that was set back (a Pi has no battery for its own) makes
+ * the wait unknown, and an unknown wait is over: better a request too many than a kiosk that sleeps for a year.
+ */
+export function remaining(now: number, since: number, ms: number): number {
+  return now < since ? 0 : Math.max(0, since + ms - now)
+}
+
+/**
+ * Full jitter: anything between 0 and the doubled base (Brooker, "Exponential Backoff And Jitter").
+ * A server that names its own time is obeyed, and the jitter comes on top.
+ * @param attempt failures in a row, from 1
+ */
+export function retryDelay(attempt: number, retryAfterSeconds: number | undefined, random: () => number, pace: Pace): number {
+  const jitter = random() * Math.min(pace.longestRetryMs, pace.firstRetryMs * 2 ** Math.min(attempt - 1, 30))
+  return Math.min(pace.longestHoldMs, (retryAfterSeconds ?? 0) * 1000) + jitter
+}
+
+/** Starts and ends of all lessons of a schedule, ms since 1970 by the server's clock, in order. */
+export function lessonChanges({ current_class, ahead }: Schedule): number[] {
+  const lessons = current_class ? [current_class, ...ahead.lessons] : ahead.lessons
+  return [...new Set(lessons.flatMap((lesson) => [Date.parse(lesson.starts_at), Date.parse(lesson.ends_at)]))].sort((a, b) => a - b)
+}
+
+/** @param pulledAt when a pull last succeeded; undefined: never. @param spread 0 to pace.spreadMs, drawn anew at each pull. */
+export function untilPull(o: { now: number; pulledAt: number | undefined; changes: number[]; spread: number }, pace: Pace): number {
+  const { now, pulledAt, spread } = o
+  if (pulledAt === undefined) return 0
+  const change = o.changes.find((at) => at > pulledAt)
+  const regular = pulledAt + pace.pullEveryMs - spread
+  const due = change === undefined ? regular : Math.min(regular, change + spread)
+  return remaining(now, pulledAt, due - pulledAt)
+}
+
+/** @param added marks since the last push. @param since when the first of them was. */
+export function untilPush(o: { now: number; added: number; since: number }, pace: Pace): number {
+  if (o.added === 0) return Number.POSITIVE_INFINITY
+  return o.added >= pace.pushAtMarks ? 0 : remaining(o.now, o.since, pace.pushAfterMs)
+}

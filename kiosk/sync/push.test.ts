@@ -1,0 +1,61 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { AttendanceRecord } from '#contract/attendance'
+import type { SavedMark } from '../store/store.ts'
+import { namedMarks, recordOf } from './push.ts'
+
+function mark(student: number, over: Partial<SavedMark> = {}): SavedMark {
+  return {
+    mark_id: `019ab000-0000-7000-8000-${String(student).padStart(12, '0')}`,
+    student_id: `S${student}`,
+    course_id: 'CS101',
+    lesson_id: '7',
+    held_on: '2026-11-23',
+    timestamp: '2026-11-23T08:05:00.123Z',
+    confidence: 0.91,
+    model: 'mobilefacenet-192-r1',
+    state: 'unsent',
+    last_seen: '2026-11-23T08:25:00.000Z',
+    ...over,
+  }
+}
+
+test('what is sent of a mark fits the contract, says nothing more than the server needs and takes less than 300 bytes', () => {
+  fc.assert(
+    fc.property(fc.double({ min: -1.1, max: 1.1, noNaN: true }), (confidence) => {
+      const record = recordOf(mark(1, { confidence, why: 'x', course_id: 'MATH-ADV-2026.A', lesson_id: '123456' }))
+      expect(AttendanceRecord.parse(record)).toEqual(record)
+      expect(Object.keys(record)).not.toContain('last_seen')
+      expect(new TextEncoder().encode(JSON.stringify(record)).length).toBeLessThan(300)
+    }),
+  )
+})
+
+test('only a result that names the mark settles it', () => {
+  const marks = [mark(1), mark(2), mark(3)]
+  const stored = (index: number, ids: object = {}) => ({ index, outcome: 'stored', ...ids })
+  const settled = (results: unknown[]) => namedMarks(marks, results).map(({ mark: { student_id }, state, why }) => [student_id, state, why])
+  expect(settled([])).toEqual([])
+  expect(settled([stored(0), { index: 1, outcome: 'duplicate' }])).toEqual([['S1', 'stored', undefined], ['S2', 'stored', undefined]])
+  expect(settled([{ index: 0, outcome: 'queued', mark_id: mark(1).mark_id }])).toEqual([])
+  expect(settled([stored(0, { mark_id: mark(2).mark_id }), stored(1, { student_id: 'S1' })])).toEqual([])
+  expect(settled([stored(7), stored(-1), stored(0.5), null, 'stored', { index: 0 }, { outcome: 'stored' }])).toEqual([])
+  expect(settled([{ index: 2, outcome: 'refused', code: 'unknown_student', message: 'there is no student S3' }])).toEqual([['S3', 'refused', 'there is no student S3']])
+})
+
+test('an outcome or a code that this app has never heard of does not cost the others their receipts', () => {
+  const marks = [mark(1), mark(2), mark(3)]
+  const named = namedMarks(marks, [{ index: 0, outcome: 'archived' }, { index: 1, outcome: 'refused', code: 'not_invented_yet' }, { index: 2, outcome: 'stored', colour: 'green' }])
+  expect(named.map(({ mark: { student_id }, state, why }) => [student_id, state, why])).toEqual([['S2', 'refused', 'not_invented_yet'], ['S3', 'stored', undefined]])
+})
+
+test('whatever an answer holds, no mark is settled twice or without being sent', () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof(fc.anything(), fc.record({ index: fc.integer({ min: -2, max: 5 }), outcome: fc.constantFrom('stored', 'duplicate', 'queued', 'refused') }))), (results) => {
+      const marks = [mark(1), mark(2)]
+      const named = namedMarks(marks, results).map((each) => each.mark)
+      expect(new Set(named).size).toBe(named.length)
+      for (const each of named) expect(marks).toContain(each)
+    }),
+  )
+})
