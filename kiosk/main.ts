@@ -12,4 +12,3 @@ const room = ROOMS[location.pathname.replace(/\/+$/, '')] ?? ROOMS['/kiosk']!
 const { mount } = await room()
 await mount(document.body)
 
-export {}

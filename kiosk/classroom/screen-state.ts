@@ -1,0 +1,57 @@
+/** Which screen the kiosk shows, from the facts alone: the first that applies, worst news first. */
+import type { CameraState } from '#contract/device'
+import type { Lesson } from '#contract/schedule'
+import type { EyesState } from './eyes.ts'
+import type { InLesson } from './in-lesson.ts'
+import { nextLesson } from './lesson-clock.ts'
+import type { LessonCard, OutlinedFace, Place, ScreenState } from './state.ts'
+
+export interface Facts {
+  place: Place
+  /** Raw clock, ms: what waiting times are counted on. */
+  clock: number
+  /** Every lesson of the saved roster; undefined: there is no roster. */
+  lessons: readonly Lesson[] | undefined
+  lapsed: boolean
+  outOfDate: string | undefined
+  inLesson: InLesson | undefined
+  eyes: EyesState
+  camera: { state: CameraState; video: HTMLVideoElement } | undefined
+  faces: OutlinedFace[]
+  frameSize: { width: number; height: number }
+  greeting: { studentId: string; firstName: string; markedAt: number } | undefined
+}
+
+export function screenState(facts: Facts): ScreenState {
+  const { place, lessons, inLesson, eyes, camera } = facts
+  if (!inLesson) {
+    if (facts.outOfDate !== undefined) return { screen: 'out_of_date', place, problem: facts.outOfDate }
+    if (!lessons) return { screen: 'no_roster', place, why: 'never_reached' }
+    const next = nextLesson(lessons, place.now)
+    return { screen: 'no_lesson', place, next: next && lessonCard(next) }
+  }
+  if (facts.lapsed) return { screen: 'no_roster', place, why: 'lapsed' }
+  if (eyes.kind === 'failed') {
+    return { screen: 'model_failed', place, problem: eyes.problem, retryIn: Math.max(0, Math.ceil((eyes.retryAt - facts.clock) / 1000)) }
+  }
+  if (eyes.kind === 'loading') return { screen: 'loading', place, progress: eyes.progress, what: eyes.what }
+  if (!camera || camera.state === 'starting') return { screen: 'loading', place, progress: 1, what: 'Camera' }
+  const lesson = lessonCard(inLesson.lesson)
+  if (camera.state !== 'live') return { screen: 'no_camera', place, lesson, why: camera.state }
+  return {
+    screen: 'lesson',
+    place,
+    lesson,
+    video: camera.video,
+    faces: facts.faces,
+    frameSize: facts.frameSize,
+    present: inLesson.present(),
+    enrolled: inLesson.enrolled,
+    withoutFace: inLesson.withoutFace,
+    greeting: facts.greeting,
+  }
+}
+
+function lessonCard(lesson: Lesson): LessonCard {
+  return { courseCode: lesson.course_code, courseName: lesson.course_name, startsAt: Date.parse(lesson.starts_at), endsAt: Date.parse(lesson.ends_at) }
+}

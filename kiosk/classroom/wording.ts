@@ -1,0 +1,9 @@
+/** Words that stand in more than one place of the screen. */
+import type { Hint } from './held-hint.ts'
+
+export const HINT_WORDS: Record<Hint, string> = {
+  come_closer: 'Come closer',
+  look_here: 'Look here',
+  more_light: 'More light',
+  hold_still: 'Hold still',
+}
