@@ -1,0 +1,113 @@
+/** What was asked of the encode command: its words -> one of four tasks. Pure; touches no file and no network. */
+import { parseArgs } from 'node:util'
+import { StudentId } from '#contract/ids'
+import { Name } from '#contract/people'
+
+export const USAGE = `Makes templates from photos and gives them to the school's server. Pictures stay here.
+
+  npm run encode -- --batch DIR --consent "..."            every DIR/S001.jpg, S001_2.jpg, S001/*.jpg
+  npm run encode -- --student S999 --image photo.jpg --consent "..."
+                                                           one student; --image as often as there are photos
+  npm run encode -- --verify S999                          what is on record of S999
+  npm run encode -- --verify S999 --image other.jpg        does this photo show S999?
+
+  --consent TEXT    what was agreed to, on record with the templates; nothing is stored without it
+  --given-by NAME   who agreed (the student, or the guardian)
+  --name "A B"      with --student: adds the student if the school has none of that id
+  --server URL      default http://localhost:PORT, PORT from the environment or 8000;
+                    if nothing answers there, a server is started for the time being
+  --key-file FILE   holds the API key; default: API_KEY of the environment, then DATA_DIR/secrets.json
+
+Ends with 0: all stored (or the photo shows the student); 1: something was refused; 2: nothing could be tried.`
+
+/** Nothing could be tried: the message is for the person at the terminal. Ends the command with 2. */
+export class CannotTry extends Error {
+  override name = 'CannotTry'
+}
+
+export interface Consent {
+  statement: string
+  given_by: string
+}
+
+export type Task =
+  | { task: 'help' }
+  | { task: 'batch'; dir: string; consent: Consent }
+  | { task: 'student'; studentId: string; images: string[]; name: { first_name: string; last_name: string } | undefined; consent: Consent }
+  | { task: 'verify'; studentId: string; image: string | undefined }
+
+export interface Arguments {
+  task: Task
+  server: string | undefined
+  keyFile: string | undefined
+}
+
+/** Throws CannotTry with every way out that applies. */
+export function readArguments(argv: readonly string[]): Arguments {
+  const { values } = parse(argv)
+  const { batch, student, verify, image = [], consent, 'given-by': givenBy, name, server, 'key-file': keyFile } = values
+  const at = { server: server?.replace(/\/+$/, ''), keyFile }
+  if (at.server !== undefined && !/^https?:\/\/[^/]/.test(at.server)) throw new CannotTry(`--server must be an address such as http://localhost:8000, not "${server}"`)
+  if (values.help || argv.length === 0) return { ...at, task: { task: 'help' } }
+  const tasks = [batch, student, verify].filter((task) => task !== undefined)
+  if (tasks.length !== 1) throw new CannotTry('Say one of --batch DIR, --student ID or --verify ID (see --help).')
+
+  if (verify !== undefined) {
+    if (image.length > 1) throw new CannotTry('--verify takes one --image at a time.')
+    return { ...at, task: { task: 'verify', studentId: idOf('--verify', verify), image: image[0] } }
+  }
+  const agreed = consentOf(consent, givenBy)
+  if (batch !== undefined) {
+    if (image.length > 0) throw new CannotTry('--batch takes its photos from the folder; --image belongs to --student.')
+    if (name !== undefined) throw new CannotTry('--name belongs to --student; a batch adds no students.')
+    return { ...at, task: { task: 'batch', dir: batch, consent: agreed } }
+  }
+  if (image.length === 0) throw new CannotTry('--student needs at least one photo: add --image photo.jpg')
+  return { ...at, task: { task: 'student', studentId: idOf('--student', student ?? ''), images: image, name: nameOf(name), consent: agreed } }
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: false,
+      options: {
+        batch: { type: 'string' },
+        student: { type: 'string' },
+        image: { type: 'string', multiple: true },
+        verify: { type: 'string' },
+        consent: { type: 'string' },
+        'given-by': { type: 'string' },
+        name: { type: 'string' },
+        server: { type: 'string' },
+        'key-file': { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+  } catch (error) {
+    throw new CannotTry(`${error instanceof Error ? error.message : String(error)}\nSee: npm run encode -- --help`)
+  }
+}
+
+function consentOf(statement: string | undefined, givenBy: string | undefined): Consent {
+  const words = statement?.trim() ?? ''
+  if (words.length < 3) {
+    throw new CannotTry('No template without consent: say what was agreed to, such as --consent "Guardian signed the form of 1 September 2026, section 2"')
+  }
+  return { statement: words, given_by: givenBy?.trim() || '--consent on the command line' }
+}
+
+function idOf(option: string, value: string): string {
+  const id = StudentId.safeParse(value)
+  if (!id.success) throw new CannotTry(`${option} "${value}": a student id ${id.error.issues[0]?.message ?? 'is wanted'}`)
+  return id.data
+}
+
+/** The last word is the last name. */
+function nameOf(name: string | undefined): { first_name: string; last_name: string } | undefined {
+  if (name === undefined) return undefined
+  const words = name.trim().split(/\s+/)
+  const [first, last] = [Name.safeParse(words.slice(0, -1).join(' ')), Name.safeParse(words.at(-1))]
+  if (!first.success || !last.success) throw new CannotTry(`--name "${name}": give the first and the last name, such as --name "Ada Lovelace"`)
+  return { first_name: first.data, last_name: last.data }
+}

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest'
+import { CURRENT_MODEL } from '#contract/model'
+import type { Student } from '#contract/people'
+import { findStudents, nextMissing, standingOf } from './standing.ts'
+
+const consent = { statement: 'yes', given_by: 'Ada', given_at: '2026-11-23T08:00:00Z' }
+const template = { model: CURRENT_MODEL, count: 3, enrolled_at: '2026-11-23T08:00:00Z' }
+const person = (student_id: string, first_name: string, last_name: string, o: Partial<Student> = {}): Student => ({
+  student_id,
+  first_name,
+  last_name,
+  email: null,
+  course_ids: [],
+  consent: null,
+  templates: [],
+  ...o,
+})
+
+test('How far an enrolment is follows from consent and templates', () => {
+  expect(standingOf({ consent: null, templates: [] })).toBe('no_consent')
+  expect(standingOf({ consent, templates: [] })).toBe('no_template')
+  expect(standingOf({ consent, templates: [template] })).toBe('ready')
+  expect(standingOf({ consent, templates: [{ ...template, model: 'older' }] })).toBe('old_model')
+})
+
+const ada = person('S001', 'Ada', 'Lovelace', { consent, templates: [template] })
+const bjorn = person('S002', 'Björn', 'Ångström')
+const carl = person('S003', 'Carl', 'Linné')
+
+test('A student is found by any part of the name or id, whichever way round, without its accents', () => {
+  const names = (wanted: string): string[] => findStudents([ada, bjorn, carl], wanted, false).map(({ student_id }) => student_id)
+  expect(names('angstrom bjorn')).toEqual(['S002'])
+  expect(names('Lovelace, Ada')).toEqual(['S001'])
+  expect(names('s003')).toEqual(['S003'])
+  expect(names('ada linné')).toEqual([])
+})
+
+test('The next student is one who is not ready, and at the end of the list it begins again', () => {
+  const all = [ada, bjorn, carl]
+  expect(findStudents(all, '', true).map(({ student_id }) => student_id)).not.toContain('S001')
+  const after = (id: string): string | undefined => nextMissing(all, id)?.student_id
+  const order = findStudents(all, '', false).map(({ student_id }) => student_id)
+  expect(after(order[order.length - 1] ?? '')).toBe(order.find((id) => id !== 'S001'))
+  expect(nextMissing([ada], 'S001')).toBeUndefined()
+})

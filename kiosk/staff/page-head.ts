@@ -1,0 +1,87 @@
+/** `<page-head>`: the bar above every staff screen: where one is, where one can go, who is signed in. Fires `sign-out`. */
+import { LitElement, css, html, nothing } from 'lit'
+import { customElement, property } from 'lit/decorators.js'
+import type { Session } from '#contract/people'
+import { look } from './look.ts'
+
+@customElement('page-head')
+export class PageHead extends LitElement {
+  static override styles = [
+    look,
+    css`
+      header {
+        background: var(--surface);
+        border-bottom: 1px solid var(--line);
+      }
+      .inner {
+        max-width: 68rem;
+        margin: 0 auto;
+        padding: 0.4rem 1rem;
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        gap: 0 1rem;
+      }
+      .name {
+        font-weight: 700;
+      }
+      .name.alone {
+        line-height: var(--touch);
+      }
+      nav {
+        display: flex;
+        gap: 0.25rem;
+      }
+      nav a {
+        display: inline-flex;
+        align-items: center;
+        min-height: var(--touch);
+        padding: 0 0.7rem;
+        color: var(--ink);
+        text-decoration: none;
+        border-bottom: 3px solid transparent;
+      }
+      nav a[aria-current] {
+        border-bottom-color: var(--accent);
+        font-weight: 600;
+      }
+      .who {
+        margin-left: auto;
+        display: flex;
+        align-items: center;
+        gap: 0.25rem;
+      }
+      @media (max-width: 32rem) {
+        .name:not(.alone),
+        .user {
+          display: none;
+        }
+        .inner {
+          padding: 0.2rem 0.4rem;
+        }
+      }
+    `,
+  ]
+
+  @property({ attribute: false }) session: Session | undefined
+  @property() where: 'office' | 'enrol' = 'office'
+
+  override render() {
+    const { session } = this
+    return html`<header>
+      <div class="inner">
+        <span class="name ${session ? '' : 'alone'}">FastrackAI</span>
+        ${session
+          ? html`<nav aria-label="Pages">
+                <a href="/office#/" aria-current=${this.where === 'office' ? 'page' : nothing}>Lessons</a>
+                ${session.role === 'office' ? html`<a href="/enrol" aria-current=${this.where === 'enrol' ? 'page' : nothing}>Enrol</a>` : nothing}
+              </nav>
+              <div class="who">
+                <span class="user soft small">${session.username}</span>
+                <button class="quiet" @click=${() => this.dispatchEvent(new CustomEvent('sign-out'))}>Sign out</button>
+              </div>`
+          : nothing}
+      </div>
+    </header>`
+  }
+}

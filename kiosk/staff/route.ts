@@ -1,0 +1,39 @@
+/** Where in the staff pages one is: kept in the address (`/office#/lesson/2026-11-23/12`), so that the back button and a sent link work. */
+
+export type Route =
+  | { view: 'day'; /** undefined: the school's today. */ date: string | undefined }
+  | { view: 'lesson'; held_on: string; lesson_id: string }
+  | { view: 'student'; student_id: string }
+  | { view: 'course'; course_id: string }
+
+const DATE = /^\d{4}-\d{2}-\d{2}$/
+
+/** @returns today's lessons for an address that says nothing we know. */
+export function routeOf(hash: string): Route {
+  const [view, first, second] = hash.replace(/^#?\/?/, '').split('/').map(decode)
+  if (view === 'lesson' && first && DATE.test(first) && second) return { view, held_on: first, lesson_id: second }
+  if (view === 'student' && first) return { view, student_id: first }
+  if (view === 'course' && first) return { view, course_id: first }
+  return { view: 'day', date: view === 'day' && first && DATE.test(first) ? first : undefined }
+}
+
+export function hashOf(route: Route): string {
+  switch (route.view) {
+    case 'day':
+      return route.date === undefined ? '#/' : `#/day/${route.date}`
+    case 'lesson':
+      return `#/lesson/${route.held_on}/${encodeURIComponent(route.lesson_id)}`
+    case 'student':
+      return `#/student/${encodeURIComponent(route.student_id)}`
+    case 'course':
+      return `#/course/${encodeURIComponent(route.course_id)}`
+  }
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * The teacher's and the office's view, on /office: which lessons, who is in them, and why.
+ * Knows the server only through sync/office.ts, and no camera, model or template.
+ */
+import { css, html, type TemplateResult } from 'lit'
+import { customElement, state } from 'lit/decorators.js'
+import { hashOf, routeOf, type Route } from './route.ts'
+import { look } from './look.ts'
+import { SignedInPage } from './signed-in-page.ts'
+import './lesson-list.ts'
+import './lesson-register.ts'
+import './course-history.ts'
+import './student-history.ts'
+
+@customElement('staff-page')
+export class StaffPage extends SignedInPage {
+  static override styles = [
+    look,
+    css`
+      :host {
+        min-height: 100dvh;
+        background: var(--ground);
+      }
+      main {
+        max-width: 68rem;
+        margin: 0 auto;
+        padding: 1rem 1rem 4rem;
+      }
+      @media (max-width: 32rem) {
+        main {
+          padding: 0.75rem 0.6rem 4rem;
+        }
+      }
+    `,
+  ]
+
+  protected override readonly where = 'office'
+  @state() private route: Route = routeOf(location.hash)
+
+  override connectedCallback(): void {
+    super.connectedCallback()
+    addEventListener('hashchange', this.follow)
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback()
+    removeEventListener('hashchange', this.follow)
+  }
+
+  private readonly follow = (): void => {
+    this.route = routeOf(location.hash)
+    scrollTo(0, 0)
+  }
+
+  protected override renderFor(): TemplateResult {
+    const { route } = this
+    switch (route.view) {
+      case 'day':
+        return html`<lesson-list .date=${route.date} @pick-day=${(event: CustomEvent<string | undefined>) => (location.hash = hashOf({ view: 'day', date: event.detail }))}></lesson-list>`
+      case 'lesson':
+        return html`<lesson-register .held_on=${route.held_on} .lesson_id=${route.lesson_id}></lesson-register>`
+      case 'student':
+        return html`<student-history .student_id=${route.student_id}></student-history>`
+      case 'course':
+        return html`<course-history .course_id=${route.course_id}></course-history>`
+    }
+  }
+}
+
+export function mount(root: HTMLElement): void {
+  document.title = 'Lessons · FastrackAI'
+  root.replaceChildren(document.createElement('staff-page'))
+}
+export default mount
