@@ -1,0 +1,342 @@
+/** What the kiosk has saved is there after a killed browser, once, and readable to nobody who copies the disk's files. */
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { SavedMark, SavedRoster, Store } from '../kiosk/store/store.ts'
+import { killChromium, launchChromium } from './chromium.ts'
+import { buildParts, pageOf, servePage } from './part-page.ts'
+import type { PartPage } from './part-page.ts'
+
+declare global {
+  interface Window {
+    store: Store
+  }
+}
+type StorePart = { openStore(o?: { name?: string }): Promise<Store> }
+
+const DAY_MS = 86_400_000
+const MONDAY = Date.parse('2026-11-23T08:00:00Z')
+
+let server: PartPage
+let chromium: BrowserContext
+
+beforeAll(async () => {
+  const files = await buildParts({ store: 'kiosk/store/store.ts' })
+  files.set('/', pageOf(['store']))
+  server = await servePage(files)
+  chromium = await launchChromium()
+})
+
+afterAll(async () => {
+  await chromium?.close()
+  await server?.goAway()
+})
+
+/** A page with `window.store` open on the database of this name. */
+async function openPage(context: BrowserContext, name: string): Promise<Page> {
+  const page = await context.newPage()
+  await page.goto(server.origin)
+  await page.waitForFunction(() => 'kiosk' in window)
+  await page.evaluate(async (database) => {
+    window.store = await (window as unknown as { kiosk: StorePart }).kiosk.openStore({ name: database })
+  }, name)
+  return page
+}
+
+let names = 0
+const freshName = () => `store-${(names += 1)}`
+
+function mark(student: number, over: Partial<SavedMark> = {}): SavedMark {
+  return {
+    mark_id: `019ab000-0000-7000-8000-${String(student).padStart(12, '0')}`,
+    student_id: `S${student}`,
+    course_id: 'CS101',
+    lesson_id: '7',
+    held_on: '2026-11-23',
+    timestamp: '2026-11-23T08:05:00.000Z',
+    confidence: 0.91,
+    model: 'mobilefacenet-192-r1',
+    state: 'unsent',
+    last_seen: '2026-11-23T08:05:00.000Z',
+    ...over,
+  }
+}
+
+function roster(firstName: string): SavedRoster {
+  const embedding = Array.from({ length: 192 }, (_, at) => (at === 0 ? 1 : 0))
+  const lesson = {
+    lesson_id: '7', held_on: '2026-11-23', course_id: 'CS101', course_code: 'CS101', course_name: 'Programming', room_id: 'LAB-301',
+    starts_at: '2026-11-23T08:00:00Z', ends_at: '2026-11-23T09:00:00Z', student_ids: ['S1'],
+  }
+  return {
+    schedule: {
+      room: { room_id: 'LAB-301', name: 'Lab 301' },
+      school: { name: 'School', time_zone: 'Europe/Stockholm' },
+      now: '2026-11-23T08:00:00Z',
+      settings: { recognition_threshold: 0.5, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+      current_class: lesson,
+      students: [{
+        student_id: 'S1', first_name: firstName, last_name: 'Lovelace',
+        templates: [{ template_id: '019ab000-0000-7000-8000-0000000000aa', model: 'mobilefacenet-192-r1', embedding }],
+      }],
+      ahead: { lessons: [], students: [] },
+    },
+    etag: `"${firstName}"`,
+    pulledAt: MONDAY,
+    refusedTemplates: 0,
+    lapsed: false,
+  }
+}
+
+const said = (page: Page, work: string): Promise<string> =>
+  page.evaluate(`(async () => { try { return 'did: ' + JSON.stringify(await (${work})) } catch (error) { return error.name + ': ' + error.message } })()`)
+
+describe('marks', () => {
+  test('a mark that was saved is there after the browser was killed', async () => {
+    const userDataDir = await mkdtemp(join(tmpdir(), 'fastrackai-store-'))
+    try {
+      for (let round = 1; round <= 3; round += 1) {
+        const killed = await launchChromium({ userDataDir })
+        const page = await openPage(killed, 'kept')
+        const saved = await page.evaluate((one) => window.store.saveMark(one), mark(round))
+        await killChromium(killed)
+        expect(saved).toBe(true)
+      }
+      const context = await launchChromium({ userDataDir })
+      const page = await openPage(context, 'kept')
+      const kept = await page.evaluate(() => window.store.unsentMarks(10))
+      await context.close()
+      expect(kept).toEqual([mark(1), mark(2), mark(3)])
+    } finally {
+      await rm(userDataDir, { recursive: true, force: true, maxRetries: 10 })
+    }
+  })
+
+  test('of two tabs that mark the same student in the same lesson, one does', async () => {
+    const name = freshName()
+    const tabs = await Promise.all([openPage(chromium, name), openPage(chromium, name)])
+    const saved = await Promise.all(
+      tabs.map((tab, at) => tab.evaluate((marks) => Promise.all(marks.map((one) => window.store.saveMark(one))),
+        Array.from({ length: 20 }, (_, student) => mark(student, { mark_id: `019ab000-0000-7000-800${at}-${String(student).padStart(12, '0')}` })))),
+    )
+    for (let student = 0; student < 20; student += 1) expect([saved[0]?.[student], saved[1]?.[student]].filter(Boolean)).toHaveLength(1)
+    expect(await tabs[0]?.evaluate(() => window.store.countMarks())).toEqual({ unsent: 20, refused: 0 })
+  })
+
+  test('whatever is done to marks in whatever order, the store holds what a plain list would', async () => {
+    const student = fc.integer({ min: 1, max: 4 })
+    const day = fc.constantFrom('2026-11-21', '2026-11-22', '2026-11-23')
+    const key = { student, day }
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('save' as const), ...key, minute: fc.integer({ min: 10, max: 59 }) }),
+      fc.record({ do: fc.constant('settle' as const), ...key, state: fc.constantFrom('stored' as const, 'refused' as const), same: fc.boolean() }),
+      fc.record({ do: fc.constant('move' as const), ...key, minute: fc.integer({ min: 10, max: 59 }) }),
+      fc.record({ do: fc.constant('sweep' as const), day }),
+      fc.record({ do: fc.constant('forget' as const) }),
+    )
+    const page = await openPage(chromium, freshName())
+    const at = (date: string, minute: number) => `${date}T08:${minute}:00.000Z`
+
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+        const list = new Map<string, SavedMark>()
+        const calls: [keyof Store, ...unknown[]][] = []
+        const saves: boolean[] = []
+        for (const [round, one] of steps.entries()) {
+          if (one.do === 'sweep' || one.do === 'forget') {
+            calls.push(one.do === 'sweep' ? ['sweepMarks', one.day] : ['forget'])
+            for (const [name, saved] of list) if (saved.state === 'stored' && (one.do === 'forget' || saved.held_on < one.day)) list.delete(name)
+            continue
+          }
+          const name = `${one.day} ${one.student}`
+          const saved = list.get(name)
+          const made = mark(one.student, { held_on: one.day, mark_id: `019ab000-0000-7000-8000-${String(round).padStart(12, '0')}` })
+          if (one.do === 'save') {
+            const fresh = { ...made, timestamp: at(one.day, one.minute), last_seen: at(one.day, one.minute) }
+            calls.push(['saveMark', fresh])
+            saves.push(!saved)
+            if (!saved) list.set(name, fresh)
+          } else if (one.do === 'move') {
+            calls.push(['moveLastSeen', made, at(one.day, one.minute)])
+            if (saved && at(one.day, one.minute) > saved.last_seen) list.set(name, { ...saved, last_seen: at(one.day, one.minute) })
+          } else {
+            calls.push(['settleMarks', [{ mark: saved && one.same ? saved : made, state: one.state, why: 'because' }]])
+            if (saved?.state === 'unsent' && one.same) list.set(name, { ...saved, state: one.state, why: 'because' })
+          }
+        }
+        const found = await page.evaluate(async (todo) => {
+          const { kiosk } = window as unknown as { kiosk: StorePart }
+          const database = `list-${crypto.randomUUID()}`
+          const store = await kiosk.openStore({ name: database })
+          const answers: unknown[] = []
+          for (const [method, ...given] of todo) {
+            const answer = await (store[method] as (...all: unknown[]) => Promise<unknown>)(...given)
+            if (method === 'saveMark') answers.push(answer)
+          }
+          const lessons = await Promise.all(['2026-11-21', '2026-11-22', '2026-11-23'].map((held) => store.marksOfLesson(held, '7')))
+          const result = { answers, all: lessons.flat(), unsent: await store.unsentMarks(100), first: await store.unsentMarks(1), counts: await store.countMarks() }
+          store.close()
+          indexedDB.deleteDatabase(database)
+          return result
+        }, calls)
+        const all = [...list.values()].sort((a, b) => (a.held_on + a.student_id < b.held_on + b.student_id ? -1 : 1))
+        const unsent = all.filter((one) => one.state === 'unsent')
+        expect(found.answers).toEqual(saves)
+        expect(found.all).toEqual(all)
+        expect(found.unsent.map((one) => one.timestamp)).toEqual(unsent.map((one) => one.timestamp).sort())
+        expect(found.first).toEqual(found.unsent.slice(0, 1))
+        expect(found.counts).toEqual({ unsent: unsent.length, refused: all.filter((one) => one.state === 'refused').length })
+      }),
+      { numRuns: 60 },
+    )
+  })
+})
+
+describe('the roster', () => {
+  test('a saved roster replaces the one before whole', async () => {
+    const page = await openPage(chromium, freshName())
+    await page.evaluate(([first, second]) => window.store.saveRoster(first).then(() => window.store.saveRoster(second)), [roster('Ada'), roster('Grace')] as const)
+    expect(await page.evaluate((now) => window.store.savedRoster(now), MONDAY)).toEqual(roster('Grace'))
+  })
+
+  test('names and templates lie on the disk unreadable, under a key that nobody can take out', async () => {
+    const userDataDir = await mkdtemp(join(tmpdir(), 'fastrackai-store-'))
+    try {
+      const context = await launchChromium({ userDataDir })
+      const page = await openPage(context, 'sealed')
+      await page.evaluate(([all, one]) => window.store.saveRoster(all).then(() => window.store.saveMark(one)), [roster('Euphemia'), mark(1, { lesson_id: 'in-plain-sight' })] as const)
+      const sealed = await said(page, `new Promise((resolve, reject) => {
+        const request = indexedDB.open('sealed')
+        request.onsuccess = () => {
+          const get = request.result.transaction('roster').objectStore('roster').get('roster')
+          get.onsuccess = () => crypto.subtle.exportKey('raw', get.result.key).then(resolve, reject)
+        }
+      })`)
+      await context.close()
+      expect(sealed).toMatch(/^InvalidAccessError/)
+      const files = (await readdir(userDataDir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile() && entry.parentPath.includes('IndexedDB'))
+      const disk = Buffer.concat(await Promise.all(files.map((entry) => readFile(join(entry.parentPath, entry.name)))))
+      expect(disk.includes('in-plain-sight'), 'a mark is found on the disk').toBe(true)
+      for (const secret of ['Euphemia', 'Lovelace', 'embedding']) expect(disk.includes(secret), secret).toBe(false)
+    } finally {
+      await rm(userDataDir, { recursive: true, force: true, maxRetries: 10 })
+    }
+  })
+
+  test('no two saves share a key or an IV', async () => {
+    const page = await openPage(chromium, 'ivs')
+    const seen = new Set<string>()
+    for (let round = 0; round < 5; round += 1) {
+      await page.evaluate((all) => window.store.saveRoster(all), roster('Ada'))
+      seen.add(await said(page, `new Promise((resolve) => {
+        const request = indexedDB.open('ivs')
+        request.onsuccess = () => {
+          const get = request.result.transaction('roster').objectStore('roster').get('roster')
+          get.onsuccess = () => { request.result.close(); resolve([...get.result.iv]) }
+        }
+      })`))
+    }
+    expect(seen.size).toBe(5)
+  })
+
+  test('templates of a kiosk that heard nothing for seven days lapse, and the disk forgets them with the screen', async () => {
+    const page = await openPage(chromium, freshName())
+    const read = (now: number) => page.evaluate((at) => window.store.savedRoster(at), now)
+    await page.evaluate((all) => window.store.saveRoster(all), roster('Ada'))
+    expect(await read(MONDAY + 7 * DAY_MS - 1)).toEqual(roster('Ada'))
+    const lapsed = await read(MONDAY + 7 * DAY_MS)
+    expect(lapsed?.lapsed).toBe(true)
+    expect(lapsed?.etag).toBeUndefined()
+    expect(lapsed?.schedule.current_class).toEqual(roster('Ada').schedule.current_class)
+    expect(lapsed?.schedule.students.map((student) => [student.first_name, student.templates])).toEqual([['Ada', []]])
+    // Setting the clock back brings nothing back.
+    expect(await read(MONDAY)).toEqual(lapsed)
+  })
+
+  test('a revoked kiosk keeps its unsent marks and nothing of its students', async () => {
+    const page = await openPage(chromium, freshName())
+    const pairing = { deviceId: 'pi-lab301', roomId: 'LAB-301', key: 'k' }
+    const left = await page.evaluate(async ([all, one, two, paired, now]) => {
+      await window.store.savePairing(paired)
+      await window.store.saveRoster(all)
+      await window.store.saveMark(one)
+      await window.store.saveMark(two)
+      await window.store.settleMarks([{ mark: one, state: 'stored' }])
+      await window.store.forget()
+      return { roster: await window.store.savedRoster(now), marks: await window.store.marksOfLesson('2026-11-23', '7'), pairing: await window.store.savedPairing() }
+    }, [roster('Ada'), mark(1), mark(2), pairing, MONDAY] as const)
+    expect(left).toEqual({ roster: undefined, marks: [mark(2)], pairing })
+  })
+
+  test('a kiosk paired to another room forgets the room before', async () => {
+    const page = await openPage(chromium, freshName())
+    const kept = await page.evaluate(async ([all, now]) => {
+      const pairing = { deviceId: 'pi-lab301', roomId: 'LAB-301', key: 'k' }
+      await window.store.savePairing(pairing)
+      await window.store.saveRoster(all)
+      await window.store.savePairing({ ...pairing, key: 'a new key' })
+      const sameRoom = await window.store.savedRoster(now)
+      await window.store.savePairing({ ...pairing, roomId: 'LAB-302' })
+      return { sameRoom: sameRoom !== undefined, otherRoom: (await window.store.savedRoster(now)) !== undefined }
+    }, [roster('Ada'), MONDAY] as const)
+    expect(kept).toEqual({ sameRoom: true, otherRoom: false })
+  })
+})
+
+describe('a storage that fails', () => {
+  test('a full disk is said, and no mark is pretended', async () => {
+    const name = freshName()
+    const page = await openPage(chromium, name)
+    const devtools = await chromium.newCDPSession(page)
+    await devtools.send('Storage.overrideQuotaForOrigin', { origin: server.origin, quotaSize: 2_000_000 })
+    // Large ones: the browser looks at the disk again only when what it last saw free is used up.
+    const tried = await page.evaluate(async (one) => {
+      for (let student = 1; student <= 1_000; student += 1) {
+        try {
+          await window.store.saveMark({ ...one, student_id: `S${student}`, why: 'x'.repeat(100_000) })
+        } catch (error) {
+          return { saved: student - 1, said: String(error) }
+        }
+      }
+      return { saved: 1_000, said: '' }
+    }, mark(1))
+    await devtools.send('Storage.overrideQuotaForOrigin', { origin: server.origin })
+    expect(tried.said).toMatch(/^StoreFailed: The mark was not saved: this device's storage is full/)
+    expect(await page.evaluate(() => window.store.countMarks())).toEqual({ unsent: tried.saved, refused: 0 })
+    expect(await page.evaluate((one) => window.store.saveMark(one), mark(5000))).toBe(true)
+    await page.evaluate((database) => {
+      window.store.close()
+      indexedDB.deleteDatabase(database)
+    }, name)
+  })
+
+  test('an app whose storage a newer version took over says so and saves nothing beside it', async () => {
+    const name = freshName()
+    const old = await openPage(chromium, name)
+    await old.evaluate((one) => window.store.saveMark(one), mark(1))
+    const newer = await chromium.newPage()
+    await newer.goto(server.origin)
+    const upgrade = await said(newer, `new Promise((resolve, reject) => {
+      const request = indexedDB.open('${name}', 99)
+      request.onsuccess = () => { request.result.close(); resolve('upgraded') }
+      request.onerror = () => reject(request.error)
+    })`)
+    expect(upgrade).toBe('did: "upgraded"')
+    expect(await said(old, `window.store.saveMark(${JSON.stringify(mark(2))})`)).toMatch(/^StoreFailed: A newer version of the app/)
+    // The old app once more, after a restart.
+    const again = await said(old, `window.kiosk.openStore({ name: '${name}' })`)
+    expect(again).toMatch(/^StoreFailed: The storage did not open: a newer version of the app/)
+  })
+
+  test('a storage erased under the running app is made anew', async () => {
+    const page = await openPage(chromium, freshName())
+    await page.evaluate((one) => window.store.saveMark(one), mark(1))
+    const devtools = await chromium.newCDPSession(page)
+    await devtools.send('Storage.clearDataForOrigin', { origin: server.origin, storageTypes: 'indexeddb' })
+    await expect.poll(() => said(page, `window.store.saveMark(${JSON.stringify(mark(2))})`)).toBe('did: true')
+    expect(await page.evaluate(() => window.store.unsentMarks(10))).toEqual([mark(2)])
+  })
+})

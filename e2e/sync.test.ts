@@ -1,0 +1,556 @@
+/** Kiosk and school stay in step through every fault between them, and the app renews itself without being lost. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import fc from 'fast-check'
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { SavedMark, SavedRoster, Store } from '../kiosk/store/store.ts'
+import type { AppUpdate } from '../kiosk/sync/app-update.ts'
+import type { Pace } from '../kiosk/sync/pace.ts'
+import type { Contact, Sync, SyncOptions } from '../kiosk/sync/sync.ts'
+import { launchChromium } from './chromium.ts'
+import { buildParts, pageOf, servePage } from './part-page.ts'
+import type { PartPage } from './part-page.ts'
+
+/** What the page under test holds, set up by `startKiosk`. */
+interface Kiosk {
+  openStore(o?: { name?: string }): Promise<Store>
+  startSync(o: SyncOptions): Sync
+  watchAppUpdate(o: { onReady: () => void; checkAtMostEveryMs?: number }): AppUpdate
+  PACE: Pace
+  store: Store
+  sync: Sync
+  update: AppUpdate
+  told: { rosters: SavedRoster[]; contacts: Contact[]; revoked: number; problems: string[]; settled: number }
+}
+declare global {
+  interface Window {
+    kiosk: Kiosk
+  }
+}
+
+const MONDAY = Date.parse('2026-11-23T08:00:00Z')
+
+let chromium: BrowserContext
+let parts: Map<string, string>
+const servers: PartPage[] = []
+/** A clock that a test winds belongs to a whole context, so such a test has one of its own. */
+const clocked: BrowserContext[] = []
+
+beforeAll(async () => {
+  parts = await buildParts({ store: 'kiosk/store/store.ts', sync: 'kiosk/sync/sync.ts', pace: 'kiosk/sync/pace.ts', update: 'kiosk/sync/app-update.ts' })
+  parts.set('/', pageOf(['store', 'sync', 'pace', 'update']).replace('window.kiosk = {', 'window.kiosk = { told: { rosters: [], contacts: [], revoked: 0, problems: [], settled: 0 },'))
+  chromium = await launchChromium()
+})
+
+afterEach(async () => {
+  await Promise.all(chromium.pages().map((page) => page.close()))
+  await Promise.all(clocked.splice(0).map((context) => context.close()))
+})
+
+afterAll(async () => {
+  await chromium?.close()
+  await Promise.all(servers.map((server) => server.goAway()))
+})
+
+async function serve(): Promise<PartPage> {
+  const server = await servePage(new Map(parts))
+  servers.push(server)
+  return server
+}
+
+// ---------- a school that can fail ----------
+
+const FAULTS = ['cut before it arrives', 'cut after commit', 'portal page', 'our 500', "proxy's 502", 'busy', 'slow', 'queued', 'half named', 'nothing named', 'ids mixed up', 'not understood'] as const
+type Fault = (typeof FAULTS)[number]
+
+/** Keeps marks by key as the record does, and remembers which of them it has named in an answer. */
+class School {
+  readonly marks = new Map<string, string>()
+  readonly named = new Set<string>()
+  readonly asked: string[] = []
+  readonly beats: Record<string, unknown>[] = []
+  faults: Fault[] = []
+  /** A record of this student makes the server fail. */
+  poison: string | undefined
+  revoked = false
+  refuse: { status: number; code: string; retryAfter?: number } | undefined
+  schedule: Record<string, unknown> = schedule(['Ada'])
+  etag = '"1"'
+  clockAhead = 0
+  posts = 0
+  mostPostsAtOnce = 0
+
+  /** Stands at `time` where a test winds it, else runs with this machine's. */
+  private now(): number {
+    return (this.time ?? Date.now()) + this.clockAhead
+  }
+
+  constructor(server: PartPage, public time?: number) {
+    server.answer = async (request, body, response) => {
+      const path = (request.url ?? '').split('?')[0] ?? ''
+      this.asked.push(path)
+      const say = (value: unknown, status = 200, headers: Record<string, string> = {}) =>
+        void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value))
+      const problem = (status: number, code: string, headers = {}) => say({ type: 'about:blank', title: code, status, code, detail: `the school says ${code}` }, status, headers)
+      if (this.revoked) return problem(401, 'unauthorized')
+      if (this.refuse) return problem(this.refuse.status, this.refuse.code, this.refuse.retryAfter === undefined ? {} : { 'retry-after': String(this.refuse.retryAfter) })
+      const now = new Date(this.now()).toISOString()
+      if (path === '/api/v1/heartbeat') {
+        this.beats.push(JSON.parse(body) as Record<string, unknown>)
+        return say({ now, app_version: 'two', motto: 'unknown to the app' })
+      }
+      if (path === '/api/v1/schedule') {
+        if (request.headers['if-none-match'] === this.etag) return void response.writeHead(304, { etag: this.etag }).end()
+        return say({ ...this.schedule, now, motto: 'unknown to the app' }, 200, { etag: this.etag })
+      }
+      if (path !== '/api/v1/attendance') return void response.writeHead(404).end()
+
+      this.posts += 1
+      this.mostPostsAtOnce = Math.max(this.mostPostsAtOnce, this.posts)
+      response.once('close', () => (this.posts -= 1))
+      const { records } = JSON.parse(body) as { records: { student_id: string; lesson_id: string; held_on: string; mark_id: string }[] }
+      if (records.some((record) => record.student_id === this.poison)) return problem(500, 'internal')
+      const fault = this.faults.shift()
+      const commit = () =>
+        records.map((record, index) => {
+          const key = `${record.held_on} ${record.lesson_id} ${record.student_id}`
+          const outcome = this.marks.has(key) ? 'duplicate' : 'stored'
+          if (outcome === 'stored') this.marks.set(key, record.mark_id)
+          return { index, mark_id: record.mark_id, student_id: record.student_id, outcome }
+        })
+      const answer = (results: { index: number; mark_id: string; student_id: string; outcome: string }[]) => {
+        for (const { mark_id, outcome } of results) if (outcome !== 'queued') this.named.add(mark_id)
+        say({ stored: results.length, duplicate: 0, queued: 0, refused: 0, results })
+      }
+      if (fault === 'cut before it arrives') return void response.destroy()
+      if (fault === 'cut after commit') return void (commit(), response.destroy())
+      if (fault === 'portal page') return void response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Please sign in</h1>')
+      if (fault === 'our 500') return problem(500, 'internal')
+      if (fault === "proxy's 502") return void (commit(), response.writeHead(502).end('<h1>Bad gateway</h1>'))
+      if (fault === 'busy') return problem(503, 'busy', { 'retry-after': '0' })
+      if (fault === 'slow') await sleep(30)
+      if (fault === 'queued') return answer(records.map(({ mark_id, student_id }, index) => ({ index, mark_id, student_id, outcome: 'queued' })))
+      if (fault === 'half named') return answer(commit().filter(({ index }) => index % 2 === 0))
+      if (fault === 'nothing named') return void (commit(), say({ stored: records.length, duplicate: 0, queued: 0, refused: 0, results: [] }))
+      if (fault === 'ids mixed up') return void say({ results: records.map(({ student_id }, index) => ({ index, mark_id: '019ab000-0000-7000-8000-ffffffffffff', student_id, outcome: 'stored' })) })
+      if (fault === 'not understood') return void (commit(), say({ results: records.map(({ mark_id }, index) => ({ index, mark_id, outcome: 'archived' })) }))
+      answer(commit())
+    }
+  }
+}
+
+function schedule(names: string[], over: Record<string, unknown> = {}): Record<string, unknown> {
+  const student_ids = names.map((_, at) => `S${at + 1}`)
+  const lesson = (lesson_id: string, from: string, to: string) => ({
+    lesson_id, held_on: '2026-11-23', course_id: 'CS101', course_code: 'CS101', course_name: 'Programming', room_id: 'LAB-301',
+    starts_at: `2026-11-23T${from}:00Z`, ends_at: `2026-11-23T${to}:00Z`, student_ids,
+  })
+  const embedding = Array.from({ length: 192 }, (_, at) => (at === 0 ? 1 : 0))
+  return {
+    room: { room_id: 'LAB-301', name: 'Lab 301' },
+    school: { name: 'School', time_zone: 'Europe/Stockholm' },
+    settings: { recognition_threshold: 0.5, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+    current_class: lesson('7', '07:55', '08:04'),
+    students: names.map((first_name, at) => ({
+      student_id: `S${at + 1}`, first_name, last_name: 'L.',
+      templates: [{ template_id: '019ab000-0000-7000-8000-0000000000aa', model: 'mobilefacenet-192-r1', embedding }],
+    })),
+    ahead: { lessons: [lesson('8', '08:45', '09:30')], students: [] },
+    ...over,
+  }
+}
+
+// ---------- a kiosk in a page ----------
+
+function mark(student: number, over: Partial<SavedMark> = {}): SavedMark {
+  return {
+    mark_id: `019ab000-0000-7000-8000-${String(student).padStart(12, '0')}`,
+    student_id: `S${student}`, course_id: 'CS101', lesson_id: '7', held_on: '2026-11-23',
+    timestamp: `2026-11-23T08:05:00.${String(student % 1000).padStart(3, '0')}Z`, confidence: 0.91,
+    model: 'mobilefacenet-192-r1', state: 'unsent', last_seen: '2026-11-23T08:05:00.000Z', ...over,
+  }
+}
+const marks = (count: number, from = 1) => Array.from({ length: count }, (_, at) => mark(from + at))
+
+/** As fast as the machine: what happens is the same, only sooner. */
+const HURRIED: Partial<Pace> = { pushAfterMs: 5, spreadMs: 5, onlineSpreadMs: 5, firstRetryMs: 1, longestRetryMs: 10, revokedRetryMs: 20, batch: 4 }
+
+/** Nothing by itself but the first pull, push and beat. */
+const SLEEPY: Partial<Pace> = { pushAfterMs: 3_600_000, pullEveryMs: 3_600_000, beatEveryMs: 3_600_000, spreadMs: 0, onlineSpreadMs: 0, longestHoldMs: 3_600_000 }
+
+/** Seconds by which a test winds the clock. */
+const STEP_S = 10
+
+let names = 0
+
+/** However slow the machine: a promise kept late is kept. */
+const eventually = <T>(look: () => T | Promise<T>) => expect.poll(look, { timeout: 30_000, interval: 20 })
+
+async function openPage(server: PartPage, context = chromium): Promise<Page> {
+  const page = await context.newPage()
+  await page.goto(server.origin)
+  await page.waitForFunction(() => 'kiosk' in window)
+  return page
+}
+
+async function startKiosk(page: Page, o: { pace?: Partial<Pace>; saved?: SavedMark[]; random?: number } = {}): Promise<void> {
+  await page.evaluate(async ({ name, pace, saved, random }) => {
+    const { kiosk } = window
+    const { told } = kiosk
+    const pairing = { deviceId: 'pi-lab301', roomId: 'LAB-301', key: 'k' }
+    kiosk.store = await kiosk.openStore({ name })
+    await kiosk.store.savePairing(pairing)
+    for (const one of saved) await kiosk.store.saveMark(one)
+    kiosk.sync = kiosk.startSync({
+      store: kiosk.store, pairing, appVersion: 'one', clock: () => Date.now(), status: () => ({ camera: 'live' }),
+      onRoster: (roster) => void told.rosters.push(roster), onContact: (contact) => void told.contacts.push(contact),
+      onRevoked: () => (told.revoked += 1), onOutOfDate: (problem) => void told.problems.push(problem), onMarksSettled: () => (told.settled += 1),
+      pace: { ...kiosk.PACE, ...pace }, ...(random === undefined ? {} : { random: () => random }),
+    })
+    // What is asked for stands behind the first pull, push and beat: they are through.
+    await kiosk.sync.pushNow()
+    await kiosk.sync.pullNow()
+  }, { name: `sync-${(names += 1)}`, pace: o.pace ?? {}, saved: o.saved ?? [], random: o.random })
+}
+
+async function addMarks(page: Page, added: SavedMark[]): Promise<void> {
+  await page.evaluate(async (all) => {
+    for (const one of all) if (await window.kiosk.store.saveMark(one)) window.kiosk.sync.markAdded()
+  }, added)
+}
+
+const counts = (page: Page) => page.evaluate(() => window.kiosk.store.countMarks())
+const told = (page: Page) => page.evaluate(() => window.kiosk.told)
+const pullNow = (page: Page) => page.evaluate(() => window.kiosk.sync.pullNow())
+const pushNow = (page: Page) => page.evaluate(() => window.kiosk.sync.pushNow())
+const rosterNow = (page: Page) => page.evaluate(() => window.kiosk.store.savedRoster(Date.now()))
+
+async function openSchool(): Promise<{ school: School; page: Page; server: PartPage }> {
+  const server = await serve()
+  const school = new School(server)
+  return { school, server, page: await openPage(server) }
+}
+
+/** The kiosk's clock stands at Monday morning, and the school's with it. */
+async function openClockedSchool(): Promise<{ school: School; page: Page; server: PartPage }> {
+  const server = await serve()
+  const school = new School(server, MONDAY)
+  const context = await launchChromium()
+  clocked.push(context)
+  await context.clock.install({ time: MONDAY - 3_600_000 })
+  const page = await openPage(server, context)
+  await page.clock.pauseAt(MONDAY)
+  return { school, server, page }
+}
+
+describe('marks', () => {
+  test('whatever fails on the way, every mark is stored once, and the kiosk lets go of none that the server did not name', async () => {
+    const { school, page } = await openSchool()
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.constantFrom(...FAULTS), { maxLength: 12 }), fc.integer({ min: 1, max: 9 }), fc.integer({ min: 0, max: 9 }), async (faults, before, during) => {
+        school.marks.clear()
+        school.named.clear()
+        school.faults = [...faults]
+        await startKiosk(page, { pace: HURRIED, saved: marks(before) })
+        await addMarks(page, marks(during, before + 1))
+        for (;;) {
+          const saved = await page.evaluate(() => window.kiosk.store.marksOfLesson('2026-11-23', '7'))
+          for (const one of saved) if (one.state !== 'unsent') expect(school.named, `${one.student_id} is ${one.state}`).toContain(one.mark_id)
+          if (saved.every((one) => one.state === 'stored')) break
+          await sleep(5)
+        }
+        expect([...school.marks.values()].sort()).toEqual(marks(before + during).map((one) => one.mark_id).sort())
+        await page.evaluate(() => (window.kiosk.sync.stop(), window.kiosk.store.close()))
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  test('the tenth unsent mark is pushed at once with the nine before it, which waited', async () => {
+    const { school, page } = await openSchool()
+    await startKiosk(page, { pace: SLEEPY })
+    await addMarks(page, marks(9))
+    await pullNow(page)
+    expect(school.marks.size).toBe(0)
+    await addMarks(page, marks(1, 10))
+    await eventually(() => school.marks.size).toBe(10)
+    await eventually(() => counts(page)).toEqual({ unsent: 0, refused: 0 })
+  })
+
+  test('a mark alone is pushed a minute after it was made', async () => {
+    const { school, page } = await openClockedSchool()
+    await startKiosk(page, { random: 0 })
+    await addMarks(page, marks(1))
+    await page.clock.runFor(59_000)
+    await pullNow(page)
+    expect(school.marks.size).toBe(0)
+    await page.clock.runFor(1_500)
+    await eventually(() => school.marks.size).toBe(1)
+  })
+
+  test('marks made before a restart are pushed at the start', async () => {
+    const { school, page } = await openSchool()
+    await startKiosk(page, { pace: SLEEPY, saved: marks(250) })
+    await eventually(() => counts(page)).toEqual({ unsent: 0, refused: 0 })
+    expect(school.marks.size).toBe(250)
+    expect(school.asked.filter((path) => path === '/api/v1/attendance')).toHaveLength(3)
+  })
+
+  test("the browser's `online` pushes what waited", async () => {
+    const { school, page } = await openSchool()
+    await startKiosk(page, { pace: SLEEPY })
+    await addMarks(page, marks(3))
+    await page.evaluate(() => window.dispatchEvent(new Event('online')))
+    await eventually(() => school.marks.size).toBe(3)
+  })
+
+  test('never are two pushes under way', async () => {
+    const { school, page } = await openSchool()
+    school.faults = Array.from({ length: 12 }, () => 'slow')
+    await startKiosk(page, { pace: HURRIED, saved: marks(30) })
+    await page.evaluate(() => Promise.all([1, 2, 3, 4].map(() => window.kiosk.sync.pushNow())))
+    await eventually(() => counts(page)).toEqual({ unsent: 0, refused: 0 })
+    expect(school.mostPostsAtOnce).toBe(1)
+  })
+
+  test('a mark that the server fails on does not hold up the others, and is not let go', async () => {
+    const { school, page } = await openSchool()
+    school.poison = 'S5'
+    await startKiosk(page, { pace: { ...HURRIED, batch: 100 }, saved: marks(20) })
+    await eventually(() => counts(page)).toEqual({ unsent: 1, refused: 0 })
+    expect(await page.evaluate(() => window.kiosk.store.unsentMarks(9).then((all) => all.map((one) => one.student_id)))).toEqual(['S5'])
+    school.poison = undefined
+    await eventually(() => counts(page)).toEqual({ unsent: 0, refused: 0 })
+    expect(school.marks.size).toBe(20)
+  })
+
+  test('a server that asks for a pause gets it, whoever is in a hurry', async () => {
+    const { school, page } = await openClockedSchool()
+    await startKiosk(page, { random: 0 })
+    school.refuse = { status: 503, code: 'busy', retryAfter: 30 }
+    await addMarks(page, marks(10))
+    await pushNow(page)
+    school.refuse = undefined
+    const before = school.asked.filter((path) => path === '/api/v1/attendance').length
+    expect(before).toBeGreaterThan(0)
+    await page.clock.runFor(25_000)
+    await pushNow(page)
+    await page.evaluate(() => window.dispatchEvent(new Event('online')))
+    await page.clock.runFor(1_000)
+    await pullNow(page)
+    expect(school.asked.filter((path) => path === '/api/v1/attendance')).toHaveLength(before)
+    await page.clock.runFor(6_000)
+    await eventually(() => school.marks.size).toBe(10)
+  })
+})
+
+describe('the roster', () => {
+  test('a student who is gone from the answer is gone from the disk, and an unchanged roster is told once', async () => {
+    const { school, page } = await openSchool()
+    school.schedule = schedule(['Ada', 'Grace'])
+    await startKiosk(page, { pace: SLEEPY })
+    await pullNow(page)
+    expect((await told(page)).rosters).toHaveLength(1)
+    const before = await rosterNow(page)
+    expect(before?.schedule.students.map((student) => student.first_name)).toEqual(['Ada', 'Grace'])
+    school.schedule = schedule(['Ada'])
+    school.etag = '"2"'
+    await pullNow(page)
+    const after = await rosterNow(page)
+    expect(after?.schedule.students.map((student) => student.first_name)).toEqual(['Ada'])
+    expect((await told(page)).rosters).toEqual([before, after].map((roster) => ({ ...roster, pulledAt: expect.any(Number) as number })))
+  })
+
+  test('it is pulled every ten minutes and when the bell rings, and the kiosk beats every minute', async () => {
+    const { school, page } = await openClockedSchool()
+    await startKiosk(page, { random: 0 })
+    const pulls = () => school.asked.filter((path) => path === '/api/v1/schedule').length
+    // The clock runs faster than the school answers, and a request that takes 15 s of it is given up: so in
+    // steps below that, and each time until the line is empty.
+    const pass = async (seconds: number) => {
+      for (let passed = 0; passed < seconds; passed += STEP_S) {
+        await page.clock.runFor(STEP_S * 1000)
+        school.time = (school.time ?? 0) + STEP_S * 1000
+        await pushNow(page)
+      }
+    }
+    const [pulled, beaten] = [pulls(), school.beats.length]
+    await pass(3 * 60)
+    expect(pulls()).toBe(pulled)
+    expect(school.beats.length - beaten).toBe(3)
+    // The lesson ends at 08:04.
+    await pass(80)
+    expect(pulls()).toBe(pulled + 1)
+    await pass(9 * 60 + 20)
+    expect(pulls()).toBe(pulled + 1)
+    await pass(60)
+    expect(pulls()).toBe(pulled + 2)
+  })
+
+  test("another model's templates are left out and counted, and the lesson goes on without them", async () => {
+    const { school, page } = await openSchool()
+    const [ada] = schedule(['Ada'])['students'] as { templates: Record<string, unknown>[] }[]
+    school.schedule = schedule(['Ada'], { students: [{ ...ada, templates: [...(ada?.templates ?? []), { ...ada?.templates[0], model: 'faceres-1024-r1' }] }] })
+    await startKiosk(page, { pace: SLEEPY })
+    const roster = await rosterNow(page)
+    expect(roster?.schedule.students.map((student) => student.templates.map((template) => template.model))).toEqual([['mobilefacenet-192-r1']])
+    expect(roster?.refusedTemplates).toBe(1)
+  })
+
+  test('a schedule that the app does not understand is said, and the saved roster stays', async () => {
+    const { school, page } = await openSchool()
+    await startKiosk(page, { pace: { ...SLEEPY, firstRetryMs: 1, longestRetryMs: 5 } })
+    school.schedule = { ...schedule(['Grace']), settings: { threshold: 1 } }
+    school.etag = '"2"'
+    await pullNow(page)
+    expect((await told(page)).problems[0]).toMatch(/does not fit the contract: settings/)
+    expect((await rosterNow(page))?.schedule.students.map((student) => student.first_name)).toEqual(['Ada'])
+    // The server is put back as it was: nothing is new, and the screen is told all the same.
+    school.etag = '"1"'
+    await eventually(async () => (await told(page)).rosters.length).toBe(2)
+  })
+
+  test('a kiosk whose key is withdrawn forgets its students and keeps its marks; known again, it delivers them', async () => {
+    const { school, page } = await openSchool()
+    await startKiosk(page, { pace: { ...SLEEPY, revokedRetryMs: 20 } })
+    await addMarks(page, marks(3))
+    school.revoked = true
+    await pullNow(page)
+    await eventually(async () => (await told(page)).revoked).toBe(1)
+    expect(await rosterNow(page)).toBeUndefined()
+    expect(await counts(page)).toEqual({ unsent: 3, refused: 0 })
+    school.revoked = false
+    await eventually(() => school.marks.size).toBe(3)
+    expect((await rosterNow(page))?.schedule.students).toHaveLength(1)
+    expect(await told(page)).toMatchObject({ revoked: 1, rosters: [{}, {}] })
+  })
+
+  test('templates lapse under a running kiosk that no longer reaches its server', async () => {
+    const { server, page } = await openClockedSchool()
+    await startKiosk(page, { random: 1 })
+    await server.goAway()
+    await page.clock.fastForward(169 * 3_600_000)
+    await eventually(async () => (await told(page)).rosters.at(-1)?.lapsed).toBe(true)
+    expect((await told(page)).rosters.at(-1)?.schedule.students.map((student) => student.templates)).toEqual([[]])
+  })
+})
+
+describe('contact', () => {
+  test('the heartbeat says how the kiosk is, and its answer which app the school serves and what time it is', async () => {
+    const { school, page } = await openSchool()
+    school.clockAhead = 3_600_000
+    school.refuse = { status: 503, code: 'busy', retryAfter: 0 }
+    await startKiosk(page, { pace: { ...SLEEPY, firstRetryMs: 1, longestRetryMs: 5 }, saved: marks(2) })
+    school.refuse = undefined
+    await eventually(() => school.beats.length).toBe(1)
+    expect(school.beats[0]).toMatchObject({ device_id: 'pi-lab301', app_version: 'one', camera: 'live', unsent_marks: expect.any(Number) as number, refused_marks: 0, storage_persisted: expect.any(Boolean) as boolean })
+    await eventually(async () => (await told(page)).contacts.at(-1)?.serverAppVersion).toBe('two')
+    const contact = (await told(page)).contacts.at(-1) as Contact
+    expect(contact.online).toBe(true)
+    expect(Math.abs(contact.clockOffsetMs - 3_600_000)).toBeLessThan(60_000)
+    expect(Math.abs((await page.evaluate(() => window.kiosk.store.savedClockOffset())) - contact.clockOffsetMs)).toBeLessThan(1_000)
+  })
+
+  test('a portal that answers for the school is not the school, and the school is greeted when it is back', async () => {
+    const { server, school, page } = await openSchool()
+    await startKiosk(page, { pace: { ...SLEEPY, firstRetryMs: 1, longestRetryMs: 5 } })
+    const ours = server.answer
+    server.answer = (_request, _body, response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Please sign in</h1>')
+    await addMarks(page, marks(1))
+    await pushNow(page)
+    expect((await told(page)).contacts.at(-1)?.online).toBe(false)
+    expect(await counts(page)).toEqual({ unsent: 1, refused: 0 })
+    server.answer = ours
+    await eventually(async () => (await told(page)).contacts.at(-1)?.online).toBe(true)
+    await eventually(() => school.marks.size).toBe(1)
+  })
+})
+
+describe('the app itself', () => {
+  /** A build of the app: one page that says its version, and the service worker that keeps it. */
+  async function release(server: PartPage, version: string): Promise<void> {
+    const index = (parts.get('/') ?? '').replace('<title>part', `<title>${version}`)
+    const list = [...parts.keys()].filter((path) => path.endsWith('.js')).map((path) => ({ url: path, revision: '1' }))
+    const [worker] = await buildParts({ 'service-worker': 'kiosk/service-worker.ts' }, { 'self.__WB_MANIFEST': JSON.stringify([{ url: '/index.html', revision: version }, ...list]) })
+    server.files.set('/service-worker.js', worker?.[1] ?? '')
+    for (const path of ['/', '/index.html', '/kiosk']) server.files.set(path, index)
+  }
+
+  async function openApp(server: PartPage, path: string): Promise<Page> {
+    const page = await chromium.newPage()
+    await page.goto(server.origin + path)
+    await page.waitForFunction(() => 'kiosk' in window)
+    await page.evaluate(() => {
+      window.kiosk.update = window.kiosk.watchAppUpdate({ onReady: () => (window.kiosk.told.settled += 1), checkAtMostEveryMs: 0 })
+    })
+    return page
+  }
+
+  test('after one visit the app opens with the server gone, isolated as before, and no answer of the API is kept', async () => {
+    const server = await serve()
+    const school = new School(server)
+    await release(server, 'first')
+    const page = await openApp(server, '/kiosk')
+    await page.waitForFunction(() => navigator.serviceWorker.controller?.state === 'activated')
+    expect(await page.evaluate(() => window.kiosk.told.settled), 'the first install is no update').toBe(0)
+    // eslint-disable-next-line no-restricted-globals -- asks as the page would
+    const ask = () => page.evaluate(() => fetch('/api/v1/schedule?room_id=LAB-301').then((answer) => answer.status, () => 'no answer'))
+    expect(await ask()).toBe(200)
+    await server.goAway()
+    await page.goto(`${server.origin}/kiosk`)
+    await page.waitForFunction(() => 'kiosk' in window)
+    expect(await page.title()).toBe('first')
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true)
+    expect(await ask()).toBe('no answer')
+    expect(school.asked.filter((path) => path.startsWith('/api'))).toEqual(['/api/v1/schedule'])
+    for (const path of ['/', '/office', '/enrol', '/kiosk?x=1']) {
+      await page.goto(server.origin + path)
+      expect(await page.title(), path).toBe('first')
+    }
+    await expect(page.goto(`${server.origin}/api/v1/schedule`)).rejects.toThrow(/ERR_CONNECTION_REFUSED/)
+  })
+
+  test('a newer app waits, untouched by reloads, until it is told to take over', async () => {
+    const server = await serve()
+    await release(server, 'first')
+    const page = await openApp(server, '/kiosk')
+    await page.waitForFunction(() => navigator.serviceWorker.controller?.state === 'activated')
+    await release(server, 'second')
+    await page.evaluate(() => window.kiosk.update.check())
+    await page.waitForFunction(() => window.kiosk.update.updateReady)
+    await page.reload()
+    await page.waitForFunction(() => 'kiosk' in window)
+    expect(await page.title()).toBe('first')
+    // A page that starts while one waits hears of it too.
+    await page.evaluate(() => {
+      window.kiosk.update = window.kiosk.watchAppUpdate({ onReady: () => (window.kiosk.told.settled += 1) })
+    })
+    await page.waitForFunction(() => window.kiosk.update.updateReady && window.kiosk.told.settled === 1)
+    const reloaded = page.waitForEvent('load')
+    await page.evaluate(() => void window.kiosk.update.activate())
+    await reloaded
+    expect(await page.title()).toBe('second')
+  })
+
+  test('a download that was cut half-way is not the last one the kiosk hears of', async () => {
+    const server = await serve()
+    await release(server, 'first')
+    const page = await openApp(server, '/kiosk')
+    await page.waitForFunction(() => navigator.serviceWorker.controller?.state === 'activated')
+    await release(server, 'broken')
+    server.files.delete('/index.html')
+    await page.evaluate(() => {
+      const registered = navigator.serviceWorker.getRegistration()
+      return registered.then((registration) => new Promise<void>((resolve) => {
+        registration?.addEventListener('updatefound', () => registration.installing?.addEventListener('statechange', (event) => {
+          if ((event.target as ServiceWorker).state === 'redundant') resolve()
+        }))
+        void window.kiosk.update.check()
+      }))
+    })
+    expect(await page.evaluate(() => window.kiosk.update.updateReady)).toBe(false)
+    await release(server, 'second')
+    await page.evaluate(() => window.kiosk.update.check())
+    await page.waitForFunction(() => window.kiosk.update.updateReady)
+  })
+})
