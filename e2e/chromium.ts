@@ -275,6 +275,8 @@ export interface ChromiumOptions {
   /** Default 800 x 480, the kiosk's touch screen. */
   viewport?: { width: number; height: number } | undefined
   args?: string[] | undefined
+  /** Another program than findChromium's, such as a wrapper that prepares its surroundings. */
+  executablePath?: string | undefined
 }
 
 function cameraFlags(camera: string): string[] {
@@ -287,7 +289,7 @@ const profiles = new WeakMap<BrowserContext, string>()
 
 /** Starts a headless Chromium with the house flags and one profile. */
 export async function launchChromium(o: ChromiumOptions = {}): Promise<BrowserContext> {
-  const executablePath = await findChromium()
+  const executablePath = o.executablePath ?? (await findChromium())
   const userDataDir = o.userDataDir ?? (await mkdtemp(join(tmpdir(), 'fastrackai-chromium-')))
   const launch = (sandbox: boolean) =>
     chromium.launchPersistentContext(userDataDir, {

@@ -38,12 +38,16 @@ afterAll(async () => {
 /** A page with `window.store` open on the database of this name. */
 async function openPage(context: BrowserContext, name: string): Promise<Page> {
   const page = await context.newPage()
-  await page.goto(server.origin)
+  await open(page, server, name)
+  return page
+}
+
+async function open(page: Page, from: PartPage, name: string): Promise<void> {
+  await page.goto(from.origin)
   await page.waitForFunction(() => 'kiosk' in window)
   await page.evaluate(async (database) => {
     window.store = await (window as unknown as { kiosk: StorePart }).kiosk.openStore({ name: database })
   }, name)
-  return page
 }
 
 let names = 0
@@ -288,11 +292,12 @@ describe('the roster', () => {
 
 describe('a storage that fails', () => {
   test('a full disk is said, and no mark is pretended', async () => {
-    const name = freshName()
-    const page = await openPage(chromium, name)
+    // An origin of its own: the browser asks how much is free only now and then, and remembers.
+    const small = await servePage(server.files)
+    const page = await chromium.newPage()
     const devtools = await chromium.newCDPSession(page)
-    await devtools.send('Storage.overrideQuotaForOrigin', { origin: server.origin, quotaSize: 2_000_000 })
-    // Large ones: the browser looks at the disk again only when what it last saw free is used up.
+    await devtools.send('Storage.overrideQuotaForOrigin', { origin: small.origin, quotaSize: 2_000_000 })
+    await open(page, small, 'small')
     const tried = await page.evaluate(async (one) => {
       for (let student = 1; student <= 1_000; student += 1) {
         try {
@@ -303,14 +308,11 @@ describe('a storage that fails', () => {
       }
       return { saved: 1_000, said: '' }
     }, mark(1))
-    await devtools.send('Storage.overrideQuotaForOrigin', { origin: server.origin })
+    await devtools.send('Storage.overrideQuotaForOrigin', { origin: small.origin })
+    await small.goAway()
     expect(tried.said).toMatch(/^StoreFailed: The mark was not saved: this device's storage is full/)
     expect(await page.evaluate(() => window.store.countMarks())).toEqual({ unsent: tried.saved, refused: 0 })
     expect(await page.evaluate((one) => window.store.saveMark(one), mark(5000))).toBe(true)
-    await page.evaluate((database) => {
-      window.store.close()
-      indexedDB.deleteDatabase(database)
-    }, name)
   })
 
   test('an app whose storage a newer version took over says so and saves nothing beside it', async () => {

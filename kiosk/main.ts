@@ -8,6 +8,12 @@ const ROOMS: Record<string, () => Promise<{ mount(root: HTMLElement): void | Pro
   '/enrol': () => import('./enrol/enrol-page.ts'),
 }
 
+// A page that was open while the app was renewed may ask for a part that is gone: the new app has it.
+// Not for the kiosk: it has loaded all it needs, and takes a new app between lessons by itself.
+addEventListener('vite:preloadError', () => {
+  if (location.pathname !== '/kiosk') location.reload()
+})
+
 const room = ROOMS[location.pathname.replace(/\/+$/, '')] ?? ROOMS['/kiosk']!
 const { mount } = await room()
 await mount(document.body)

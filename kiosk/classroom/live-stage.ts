@@ -13,7 +13,7 @@ import { placeTags } from './tags.ts'
 import { HINT_WORDS } from './wording.ts'
 
 /** Sizes of a tag, rem; the stylesheet below has the same. */
-const TAG = { height: 1.6, padding: 0.5, symbol: 1.2, symbolGap: 0.3, widest: 12, narrowest: 6, gap: 0.35 }
+const TAG = { height: 1.6, padding: 0.5, symbol: 1.2, symbolGap: 0.3, widest: 14, narrowest: 6, gap: 0.35 }
 /** Where space is scarce, a student's own name first, then what to do, then the rest. */
 const RANK: Record<OutlinedFace['kind'], number> = { here: 0, hint: 1, looking: 2, unknown: 3 }
 

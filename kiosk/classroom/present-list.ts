@@ -46,7 +46,7 @@ export class PresentList extends LitElement {
       </ul>
       <p class="below">
         <span>${hidden > 0 ? `${hidden} more` : ''}</span>
-        <span>${this.withoutFace > 0 ? `${this.withoutFace} ${hidden > 0 ? '' : 'marked '}by teacher` : ''}</span>
+        <span>${this.withoutFace > 0 ? `${this.withoutFace} without a photo` : ''}</span>
       </p>
     `
   }

@@ -306,7 +306,7 @@ class Kiosk {
     const schedule = this.roster?.schedule
     return {
       roomName: schedule?.room.name ?? this.pairing.roomId,
-      timeZone: schedule?.school.time_zone ?? 'UTC',
+      timeZone: schedule?.school.time_zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
       now: this.now(),
       badge: {
         connection: this.contact.online ? 'online' : 'offline',

@@ -40,7 +40,8 @@ export class ConsentStep extends LitElement {
         font-weight: 400;
       }
       textarea {
-        min-height: 9.5rem;
+        field-sizing: content;
+        min-height: 7rem;
         resize: vertical;
       }
     `,

@@ -58,6 +58,9 @@ export class EnrolPage extends SignedInPage {
       .note {
         margin-top: var(--space-4);
       }
+      .gap {
+        margin-top: var(--space-3);
+      }
       h1:focus {
         outline: none;
       }
@@ -183,6 +186,7 @@ export class EnrolPage extends SignedInPage {
     if (!saved) return
     this.done = student.student_id
     this.again = false
+    scrollTo(0, 0)
   }
 
   private readonly see = async (): Promise<void> => {
@@ -244,7 +248,7 @@ export class EnrolPage extends SignedInPage {
             <p><b>${student_id} is ready</b>: the next lesson’s kiosk will know ${first_name}.</p>
             <p class="row">
               ${next
-                ? html`<a class="button" href=${`#/${encodeURIComponent(next.student_id)}`}>Next student: ${next.first_name} ${next.last_name}</a>`
+                ? html`<a class="button main" href=${`#/${encodeURIComponent(next.student_id)}`}>Next student: ${next.first_name} ${next.last_name}</a>`
                 : html`Everybody is ready. <a class="button" href="#/">All students</a>`}
             </p>
           </div>`
@@ -279,7 +283,7 @@ export class EnrolPage extends SignedInPage {
     if (!this.wantsShots(student)) {
       const held = templates.reduce((sum, { count }) => sum + count, 0)
       return html`<p>${held} ${held === 1 ? 'template is' : 'templates are'} on record. Kiosks know ${first_name}.</p>
-        <p class="row again"><button @click=${() => (this.again = true)}>Take new shots</button><span class="soft small">They replace the old ones.</span></p>`
+        <p class="row gap"><button @click=${() => (this.again = true)}>Take new shots</button><span class="soft small">They replace the old ones.</span></p>`
     }
     if (this.visionProblem !== undefined) return html`${problemNote(this.visionProblem, this.see)}`
     return html`${standing === 'old_model' ? html`<p class="note warn">The templates on record are of a model that kiosks no longer use: take new shots.</p>` : nothing}

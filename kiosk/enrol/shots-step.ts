@@ -18,8 +18,8 @@ import { NOT_STEADY, SHOTS_MOST, SHOTS_WANTED, someoneElse, steadier, type Stead
 /** A shot that may become a template. */
 interface Shot {
   id: number
-  /** File name, or that it came from the camera. */
-  from: string
+  /** File name; undefined: the camera. */
+  from: string | undefined
   embedding: Float32Array
   thumbnail: HTMLCanvasElement
 }
@@ -73,16 +73,14 @@ export class ShotsStep extends LitElement {
         object-fit: cover;
         transform: scaleX(-1);
       }
-      .oval {
+      .outline {
         position: absolute;
-        width: 34%;
-        aspect-ratio: 3 / 4;
-        border: 3px dashed var(--on-picture-quiet);
-        border-radius: 50%;
+        border: 4px solid var(--on-picture-quiet);
+        border-radius: 30%;
         filter: drop-shadow(0 0 2px var(--picture-halo));
       }
-      .oval.good {
-        border: 5px solid var(--on-picture-here);
+      .outline.good {
+        border-color: var(--on-picture-here);
       }
       .hint {
         max-width: 34rem;
@@ -94,6 +92,10 @@ export class ShotsStep extends LitElement {
         gap: var(--space-3);
         font-size: 1.15rem;
         font-weight: var(--weight-strong);
+      }
+      .hint button {
+        flex: none;
+        font-size: 1rem;
       }
       .shots {
         display: flex;
@@ -188,6 +190,8 @@ export class ShotsStep extends LitElement {
   @state() private cameraState: CameraState = 'starting'
   @state() private hint = ''
   @state() private good = false
+  /** The face that is judged, and the frame it lies in. */
+  @state() private outlined: { box: Box; width: number; height: number } | undefined
   @state() private refused: { name: string; why: string }[] = []
   @state() private looking: string | undefined
   @state() private dragged = false
@@ -207,6 +211,22 @@ export class ShotsStep extends LitElement {
     const wanted = this.vision !== undefined && this.way === 'camera' && this.shots.length < SHOTS_WANTED && this.isConnected
     if (wanted && !this.camera) this.startCamera(this.vision)
     if (!wanted && this.camera) this.closeCamera()
+    this.placeOutline()
+  }
+
+  /** By the style's own properties: the server forbids style attributes, and a template could only write those. */
+  private placeOutline(): void {
+    const stage = this.renderRoot.querySelector<HTMLElement>('.stage')
+    const outline = this.renderRoot.querySelector<HTMLElement>('.outline')
+    if (!stage || !outline || !this.outlined) return
+    const { box, width, height } = this.outlined
+    const share = (part: number, whole: number): string => `${(100 * part) / whole}%`
+    stage.style.aspectRatio = `${width} / ${height}`
+    // The picture is mirrored, as people know themselves; so is the outline.
+    outline.style.right = share(box.x, width)
+    outline.style.top = share(box.y, height)
+    outline.style.width = share(box.width, width)
+    outline.style.height = share(box.height, height)
   }
 
   // ---------- by camera ----------
@@ -217,6 +237,7 @@ export class ShotsStep extends LitElement {
     this.cameraState = 'starting'
     this.hint = ''
     this.good = false
+    this.outlined = undefined
     const camera = openCamera({ fps: CAMERA_FPS, onState: (state) => (this.cameraState = state) })
     this.camera = camera
     this.requestUpdate()
@@ -251,8 +272,10 @@ export class ShotsStep extends LitElement {
     const { due, ...steadiness } = steadier(this.steadiness, face !== undefined, seen.takenAt)
     this.steadiness = steadiness
     this.good = face !== undefined
+    const box = face?.box ?? seen.faces[0]?.box
+    this.outlined = box && { box, width: seen.width, height: seen.height }
     this.say(face ? (GOOD_WORDS[this.shots.length] ?? 'Good') : remedyOf(reason))
-    if (face && (due || this.takeNow)) this.take(face, picture, 'Camera')
+    if (face && (due || this.takeNow)) this.take(face, picture, undefined)
     this.takeNow = false
   }
 
@@ -263,7 +286,7 @@ export class ShotsStep extends LitElement {
   }
 
   /** @returns why the shot is not taken */
-  private take(face: Pick<Shot, 'embedding'> & { box: Box }, picture: HTMLCanvasElement, from: string): string | undefined {
+  private take(face: Pick<Shot, 'embedding'> & { box: Box }, picture: HTMLCanvasElement, from: string | undefined): string | undefined {
     const others = this.shots.map((shot) => shot.embedding)
     if (someoneElse(face.embedding, others) !== undefined) {
       this.hint = 'Is this someone else? It does not look like the person of the other shots'
@@ -348,7 +371,7 @@ export class ShotsStep extends LitElement {
           (shot, i) =>
             html`<li>
               ${shot.thumbnail}
-              <span class="from soft small" title=${shot.from}>${shot.from}</span>
+              ${shot.from === undefined ? nothing : html`<span class="from soft small" title=${shot.from}>${shot.from}</span>`}
               <button @click=${() => this.drop(shot.id)}>${this.way === 'camera' ? 'Retake' : 'Remove'}<span class="hidden-words"> shot ${i + 1}</span></button>
             </li>`,
         )}
@@ -373,7 +396,9 @@ export class ShotsStep extends LitElement {
     const live = this.cameraState === 'live'
     return html`<div class="stage">
         ${live && this.camera ? this.camera.video : nothing}
-        ${this.cameraState === 'live' ? html`<span class="oval ${this.good ? 'good' : ''}"></span>` : html`<p role="status">${CAMERA_WORDS[this.cameraState]}</p>`}
+        ${this.cameraState === 'live'
+          ? this.outlined && html`<span class="outline ${this.good ? 'good' : ''}"></span>`
+          : html`<p role="status">${CAMERA_WORDS[this.cameraState]}</p>`}
       </div>
       <div class="hint">
         <span role="status">${live ? this.hint : nothing}</span>

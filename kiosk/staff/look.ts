@@ -80,12 +80,12 @@ export const look = css`
   .button:hover {
     background: var(--surface-quiet);
   }
-  button.main {
+  .main {
     background: var(--accent);
     border-color: var(--accent);
     color: var(--on-accent);
   }
-  button.main:hover:not(:disabled) {
+  .main:hover:not(:disabled) {
     background: var(--accent);
     box-shadow: 0 0 0 3px var(--accent-soft);
   }
@@ -153,6 +153,9 @@ export const look = css`
     color: var(--accent-ink);
   }
   .note > button {
+    margin-top: var(--space-3);
+  }
+  .note > .row {
     margin-top: var(--space-3);
   }
   .pill {

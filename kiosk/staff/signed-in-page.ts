@@ -2,7 +2,7 @@
  * What the staff and the enrolment page share: nobody sees anything before the server has said who they
  * are, and a session that ended brings the sign-in back, in place, with the reason.
  */
-import { LitElement, html, type TemplateResult } from 'lit'
+import { LitElement, html, type TemplateResult, type nothing } from 'lit'
 import { state } from 'lit/decorators.js'
 import type { Session } from '#contract/people'
 import { currentSession, signOut } from '../sync/office.ts'
@@ -72,12 +72,12 @@ export abstract class SignedInPage extends LitElement {
       <main>${this.renderWho()}</main>`
   }
 
-  private renderWho(): TemplateResult {
+  private renderWho(): TemplateResult | typeof nothing {
     switch (this.who.state) {
       case 'asking':
         return waiting('One moment…')
       case 'failed':
-        return html`<div class="gap">${problemNote(this.who.problem, this.askWho)}</div>`
+        return problemNote(this.who.problem, this.askWho)
       case 'nobody':
         return html`<sign-in .why=${this.who.why} @signed-in=${(event: CustomEvent<Session>) => this.welcome(event.detail)}></sign-in>`
       case 'somebody':

@@ -62,14 +62,20 @@ export function lessonChanges({ current_class, ahead }: Schedule): number[] {
   return [...new Set(lessons.flatMap((lesson) => [Date.parse(lesson.starts_at), Date.parse(lesson.ends_at)]))].sort((a, b) => a - b)
 }
 
-/** @param pulledAt when a pull last succeeded; undefined: never. @param spread 0 to pace.spreadMs, drawn anew at each pull. */
-export function untilPull(o: { now: number; pulledAt: number | undefined; changes: number[]; spread: number }, pace: Pace): number {
-  const { now, pulledAt, spread } = o
-  if (pulledAt === undefined) return 0
-  const change = o.changes.find((at) => at > pulledAt)
-  const regular = pulledAt + pace.pullEveryMs - spread
-  const due = change === undefined ? regular : Math.min(regular, change + spread)
-  return remaining(now, pulledAt, due - pulledAt)
+/**
+ * @param o.pulledAt when a pull last succeeded; undefined: never.
+ * @param o.confirmedAt the same by the server's clock, as o.serverNow and o.changes are: so a clock that is
+ *   measured anew never makes a bell ring twice.
+ * @param o.spread 0 to pace.spreadMs, drawn anew at each pull.
+ */
+export function untilPull(
+  o: { now: number; pulledAt: number | undefined; serverNow: number; confirmedAt: number; changes: number[]; spread: number },
+  pace: Pace,
+): number {
+  if (o.pulledAt === undefined) return 0
+  const regular = remaining(o.now, o.pulledAt, pace.pullEveryMs - o.spread)
+  const change = o.changes.find((at) => at > o.confirmedAt)
+  return change === undefined ? regular : Math.min(regular, Math.max(0, change + o.spread - o.serverNow))
 }
 
 /** @param added marks since the last push. @param since when the first of them was. */

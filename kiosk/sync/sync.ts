@@ -107,7 +107,7 @@ export function startSync(o: SyncOptions): Sync {
   const corrected = () => clock() + offset
 
   const pull: Task = task(
-    () => untilPull({ now: clock(), pulledAt, changes: changes.map((at) => at - offset), spread }, pace),
+    () => untilPull({ now: clock(), pulledAt, serverNow: corrected(), confirmedAt: roster?.pulledAt ?? 0, changes, spread }, pace),
     async () => {
       const askedAt = clock()
       const pulled = await pullRoster(pairing, roster, corrected)

@@ -36,13 +36,17 @@ export function sharpness(grey: Float32Array, size: number): number {
   return squares / count - (sum / count) ** 2
 }
 
+/**
+ * Degrees, from the mesh's own depth. Yaw: positive where the face is turned towards the right of the
+ * picture. Pitch: positive where it looks up. Roll: positive where it leans clockwise in the picture.
+ */
 export function pose({ points }: Mesh): Pick<Quality, 'yaw' | 'pitch' | 'roll'> {
   const [right, left, top, chin] = [at(points, RIGHT_EYE_CORNER), at(points, LEFT_EYE_CORNER), at(points, FOREHEAD), at(points, CHIN)]
   const across = Math.hypot(left.x - right.x, left.y - right.y)
   const down = Math.hypot(chin.x - top.x, chin.y - top.y)
   return {
     yaw: degrees(Math.atan2(left.z - right.z, across)),
-    pitch: degrees(Math.atan2(chin.z - top.z, down)),
+    pitch: degrees(Math.atan2(top.z - chin.z, down)),
     roll: degrees(Math.atan2(left.y - right.y, left.x - right.x)),
   }
 }
@@ -52,7 +56,36 @@ export function measure(box: Box, mesh: Mesh, crop: Float32Array): Quality {
   return { width: box.width, brightness: mean(grey), sharpness: sharpness(grey, CROP_SIZE), ...pose(mesh), presence: mesh.presence }
 }
 
+/**
+ * The limits. Measured on 2,017 photos of LFW, of which 99 % pass and each limit alone refuses under 1 %, and by making
+ * every 50th of them worse: "cosine" is between the embeddings of the photo and of the worse copy, median.
+ */
+export const LIMITS = {
+  /** The mesh's belief, 0 to 1. Faces: 1.00 in 99.5 %. A skull printed on a pullover: 0.00 median, 0.89 once. */
+  presence: 0.95,
+  /** Share of the crop outside of the frame, 0 to 1. Black corners up to here leave eyes, nose and mouth whole. */
+  outside: 0.15,
+  /** Pixels of the detected box. Cosine 0.92 at 40, 0.85 at 32, 0.67 at 24. */
+  width: 36,
+  /** Mean luma of the crop, 0 to 255. Cosine 0.93 at 36, 0.86 at 24, 0.56 at 12. */
+  dark: 30,
+  /** Mean luma of the crop, 0 to 255. Cosine 0.90 at 195, 0.62 at 220. */
+  bright: 205,
+  /** Degrees to either side, and up or down. LFW: 99 % within 36 and 27; a chin raised to a low camera: 30. */
+  yaw: 42,
+  pitch: 40,
+  /** Variance of the Laplacian. Cosine 0.93 at 17, 0.75 at 5. Faces 50 to 75 pixels wide before a webcam: 20 to 65. */
+  sharpness: 8,
+} as const
+
 /** @param outside how much of the crop lies outside of the frame, 0 to 1. @returns why the face is not to be embedded; undefined: it is good. */
-export function refuse(_quality: Quality, _outside: number): Reason | undefined {
+export function refuse(quality: Quality, outside: number): Reason | undefined {
+  if (!(quality.presence >= LIMITS.presence)) return 'not_a_face'
+  if (outside > LIMITS.outside) return 'cut_off'
+  if (quality.width < LIMITS.width) return 'too_small'
+  if (quality.brightness < LIMITS.dark) return 'too_dark'
+  if (quality.brightness > LIMITS.bright) return 'too_bright'
+  if (Math.abs(quality.yaw) > LIMITS.yaw || Math.abs(quality.pitch) > LIMITS.pitch) return 'looks_away'
+  if (quality.sharpness < LIMITS.sharpness) return 'blurred'
   return undefined
 }
