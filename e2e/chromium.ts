@@ -313,7 +313,8 @@ export async function launchChromium(o: ChromiumOptions = {}): Promise<BrowserCo
 
 /** Also when the browser ends by itself; who closes it waits until its profile is gone. */
 function removeOnClose(context: BrowserContext, folder: string): void {
-  const remove = () => rm(folder, { recursive: true, force: true, maxRetries: 10 })
+  let removed: Promise<void> | undefined
+  const remove = () => (removed ??= rm(folder, { recursive: true, force: true, maxRetries: 10 }))
   const close = context.close.bind(context)
   context.close = async (options) => {
     await close(options)

@@ -207,6 +207,7 @@ describe('every other state a school meets', () => {
 
 /** Month partitions that hold a row, asked of PostgreSQL itself. */
 async function monthsOf(here: School): Promise<string[]> {
+  // eslint-disable-next-line no-restricted-imports -- which partition a row lies in, PostgreSQL alone can say
   const { default: postgres } = await import('postgres')
   const sql = postgres(here.databaseUrl, { max: 1 })
   try {

@@ -24,5 +24,5 @@ function sorted(value: unknown): unknown {
   // JSON writes -0 as 0; to the screen they are two numbers.
   if (Object.is(value, -0)) return '-0'
   if (typeof value !== 'object' || value === null) return value
-  return Object.entries(value).map(([key, one]) => [key, sorted(one)]).sort()
+  return { entries: Object.entries(value).map(([key, one]) => [key, sorted(one)]).sort() }
 }

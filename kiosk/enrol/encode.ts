@@ -8,7 +8,7 @@
  * 3. per student: look at each photo, name each refused one with its remedy, record the consent, save the templates.
  * 4. say how it ended; 0: all stored, 1: something was refused, 2: nothing could be tried.
  */
-import { MultiBar } from 'cli-progress'
+import { SingleBar } from 'cli-progress'
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join, relative, resolve, sep } from 'node:path'
 import type { Student } from '#contract/people'
@@ -21,14 +21,14 @@ import { remedyOf } from '../vision/remedies.ts'
 import { CannotTry, USAGE, readArguments, type Consent, type Task } from './encode-arguments.ts'
 import { PhotoUnreadable, readPhoto } from './photo-file.ts'
 import { sortPhotos, unknownWords, type NamedPhotos } from './photo-names.ts'
-import { openSchool, type Environment } from './school-server.ts'
+import { openSchool, type Environment, type OpenSchool } from './school-server.ts'
 import { SHOTS_MOST, someoneElse, templateOf } from './shots.ts'
 
 /** A bar from so many photos on, where a person watches; else a line a student. */
 const BAR_FROM = 5
 
 /** Results go to stdout, what happens around them to stderr. */
-let say = (line: string): void => console.log(line)
+let say = (line: string): unknown => console.log(line)
 const note = (line: string): void => console.error(line)
 
 interface Tally {
@@ -45,14 +45,17 @@ async function encode(argv: readonly string[], env: Environment): Promise<number
     return 0
   }
   const work = await checkFiles(task, userFolder(env))
-  const opened = await openSchool({ server: args.server, keyFile: args.keyFile && resolve(userFolder(env), args.keyFile), env, log: note })
-  const stopEarly = (signal: NodeJS.Signals): void => void opened.close().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143))
+  let opened: OpenSchool | undefined
+  const stopEarly = (signal: NodeJS.Signals): void => {
+    void Promise.resolve(opened?.close()).finally(() => process.exit(signal === 'SIGINT' ? 130 : 143))
+  }
   process.once('SIGINT', stopEarly).once('SIGTERM', stopEarly)
   try {
+    opened = await openSchool({ server: args.server, keyFile: args.keyFile && resolve(userFolder(env), args.keyFile), env, log: note })
     return await work(opened.school)
   } finally {
+    await opened?.close()
     process.removeListener('SIGINT', stopEarly).removeListener('SIGTERM', stopEarly)
-    await opened.close()
   }
 }
 
@@ -117,16 +120,18 @@ async function encodeAll(
   const tally: Tally = { templates: 0, students: 0, refused: o.refusedAlready }
   const photos = students.reduce((sum, { paths }) => sum + paths.length, 0)
   const vision = await openVision()
-  const bar = photos >= BAR_FROM && process.stdout.isTTY ? new MultiBar({ format: '{bar} {value}/{total} photos, {eta_formatted} left', hideCursor: true }) : undefined
-  const progress = bar?.create(photos, 0)
+  const bar = photos >= BAR_FROM && process.stdout.isTTY ? new SingleBar({ format: '{bar} {value}/{total} photos, {eta_formatted} left', hideCursor: true }) : undefined
+  bar?.start(photos, 0)
+  // A line in the middle of the bar would tear it: what is said meanwhile follows it.
+  const held: string[] = []
   const plain = say
-  if (bar) say = (line) => bar.log(`${line}\n`)
+  if (bar) say = (line) => held.push(line)
   try {
     for (const { studentId, paths } of students) {
       const good: { path: string; embedding: Float32Array }[] = []
       for (const path of paths) {
         const looked = good.length >= SHOTS_MOST ? { refused: `${SHOTS_MOST} good photos of a student are enough. Take this one out.` } : await lookAt(vision, o.open(path))
-        progress?.increment()
+        bar?.increment()
         const why = 'refused' in looked ? looked.refused : notTheSamePerson(looked.embedding, good, o.nameOf)
         if (why === undefined && 'embedding' in looked) good.push({ path, embedding: looked.embedding })
         else {
@@ -140,6 +145,7 @@ async function encodeAll(
   } finally {
     bar?.stop()
     say = plain
+    for (const line of held) say(line)
     vision.close()
   }
   say(`${count(tally.students, 'student')} ready with ${count(tally.templates, 'template')}; ${tally.refused === 0 ? 'nothing refused' : `${tally.refused} refused`}.`)

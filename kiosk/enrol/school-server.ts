@@ -132,6 +132,8 @@ const READY = /is ready after/
 /** What the server says on its way up is passed on: the first start takes long. */
 async function start(port: number, env: Environment, log: (line: string) => void): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['--import', 'tsx', 'server/main.ts'], { cwd: PROJECT, env: { ...env, HOST: '127.0.0.1', PORT: String(port) }, stdio: ['ignore', 'pipe', 'pipe'] })
+  // Whatever ends this process, while the server starts or later, the server does not outlive it.
+  process.once('exit', () => child.kill('SIGTERM'))
   let last = ''
   let ready = false
   for (const stream of [child.stdout, child.stderr]) {

@@ -76,16 +76,20 @@ export const look = css`
     justify-content: center;
     gap: 0.4rem;
   }
-  button:hover:not(:disabled),
-  .button:hover {
-    background: var(--surface-quiet);
+  /* A finger leaves its hover behind, where it would look like a choice. */
+  @media (hover: hover) {
+    button:hover:not(:disabled),
+    .button:hover {
+      background: var(--surface-quiet);
+    }
   }
   .main {
     background: var(--accent);
     border-color: var(--accent);
     color: var(--on-accent);
   }
-  .main:hover:not(:disabled) {
+  button.main:hover:not(:disabled),
+  .button.main:hover {
     background: var(--accent);
     box-shadow: 0 0 0 3px var(--accent-soft);
   }

@@ -32,7 +32,7 @@ export class RegisterRow extends LitElement {
         overflow-wrap: anywhere;
       }
       .why-button {
-        min-height: 0;
+        min-height: 2rem;
         padding: 0.1rem 0.4rem;
         font-size: 0.9rem;
         text-decoration: underline;
@@ -85,6 +85,12 @@ export class RegisterRow extends LitElement {
         border-color: var(--ink);
         color: var(--ink);
       }
+      @media (hover: hover) {
+        .statuses button[aria-pressed='false']:hover {
+          background: var(--surface);
+          box-shadow: inset 0 0 0 2px var(--line-strong);
+        }
+      }
       .statuses button.saving {
         opacity: 0.6;
       }
@@ -124,6 +130,11 @@ export class RegisterRow extends LitElement {
           flex: 1 1 0;
           min-width: 0;
           padding: 0 0.2rem;
+        }
+      }
+      @media (max-width: 24rem) {
+        .statuses button {
+          font-size: 0.92rem;
         }
       }
     `,

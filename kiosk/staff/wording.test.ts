@@ -95,6 +95,6 @@ test('What went wrong is told in the server’s words, or that there is no answe
     { type: 'about:blank', title: 'Invalid', status: 422, code: 'invalid_request', detail: 'the request is not right', errors: [{ field: 'note', message: 'is too long' }] },
     undefined,
   )
-  expect(problemWords(refused)).toBe('the request is not right (note is too long)')
+  expect(problemWords(refused)).toBe('The request is not right (note is too long).')
   expect(problemWords(new Unreachable('GET /x: no answer'))).toContain('does not answer')
 })

@@ -117,10 +117,12 @@ function minutesAfterStart(instant: string, start: string): string {
 export function problemWords(error: unknown): string {
   if (error instanceof Refused) {
     const faults = error.problem.errors?.map(({ field, message }) => `${field} ${message}`).join('; ')
-    return faults ? `${error.problem.detail} (${faults})` : error.problem.detail
+    return asSentence(faults ? `${error.problem.detail} (${faults})` : error.problem.detail)
   }
   return 'The server does not answer. Check the network, then try again.'
 }
+
+const asSentence = (words: string): string => `${words.charAt(0).toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? '' : '.'}`
 
 /** Counts of a register by status, for its headline. */
 export function countOf(entries: readonly RegisterEntry[], ...statuses: Status[]): number {

@@ -48,13 +48,21 @@ const good = ({ faces: all }: SeenFrame): Float32Array[] =>
   all.filter(({ refused }) => refused === undefined).sort((one, other) => one.box.x - other.box.x).flatMap(({ embedding }) => (embedding ? [embedding] : []))
 
 describe('vision in Node', () => {
-  it.each([[1, 3], [2, 3], [3, 3], [4, 3], [5, 5], [6, 4]])('finds everybody on the real group photo %i: %i faces, each with a unit-length embedding', async (number, people) => {
+  it.each([[1, 3], [2, 2], [3, 3], [4, 4], [5, 5], [6, 4]])('embeds everybody on the real group photo %i who does not look away: %i people, unit length', async (number, people) => {
     const frame = await vision.look(await decode(sample(number)))
     expect(good(frame)).toHaveLength(people)
     for (const embedding of good(frame)) {
       expect(embedding).toHaveLength(EMBEDDING_LENGTH[vision.model])
       expect(Math.hypot(...embedding)).toBeCloseTo(1, 5)
     }
+  })
+
+  it('refuses the one in full profile on photo 2, and only her', async () => {
+    const { faces: found } = await vision.look(await decode(sample(2)))
+    const refused = found.filter((face) => face.refused !== undefined)
+    expect(refused).toHaveLength(1)
+    expect(['looks_away', 'not_a_face']).toContain(refused[0]?.refused)
+    expect(refused[0]?.quality.yaw).toBeLessThan(-30)
   })
 
   it('tells the people of one photo apart', async () => {

@@ -1,9 +1,7 @@
 /** The files that vision loads from our own origin, with their sizes, so that progress is true even where the answer is compressed. */
 import detectorLoader from '@mediapipe/tasks-vision/vision_wasm_module_internal.js?url'
 import detectorWasm from '@mediapipe/tasks-vision/vision_wasm_module_internal.wasm?url'
-import wasm from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url'
 import wasmSimd from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url'
-import wasmThreadedSimd from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url'
 import detectorModel from '../models/made/face-detector.tflite?url'
 import meshJson from '../models/made/face-mesh.json?url'
 import meshBin from '../models/made/face-mesh.bin?url'
@@ -33,9 +31,9 @@ export const FILES = {
 
 export type FileName = keyof typeof FILES
 
-/** TensorFlow.js wants an address for each of its three builds and picks one; with SIMD and without threads it is the second. */
+/** TensorFlow.js wants an address for each of its three builds; only the one with SIMD and without threads is ever run, and shipped. */
 export const WASM_PATHS = {
-  'tfjs-backend-wasm.wasm': wasm,
+  'tfjs-backend-wasm.wasm': wasmSimd,
   'tfjs-backend-wasm-simd.wasm': wasmSimd,
-  'tfjs-backend-wasm-threaded-simd.wasm': wasmThreadedSimd,
+  'tfjs-backend-wasm-threaded-simd.wasm': wasmSimd,
 }

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest'
+import type { CameraState } from '#contract/device'
+import type { Lesson } from '#contract/schedule'
+import type { Vision } from '../vision/vision.ts'
+import type { InLesson } from './in-lesson.ts'
+import { type Facts, screenState } from './screen-state.ts'
+import type { Place } from './state.ts'
+
+const NOW = Date.parse('2026-11-23T09:05:00Z')
+
+const lesson: Lesson = {
+  lesson_id: '7', held_on: '2026-11-23', course_id: 'CS101', course_code: 'CS 101', course_name: 'Programming', room_id: 'LAB-301',
+  starts_at: '2026-11-23T09:00:00Z', ends_at: '2026-11-23T10:00:00Z', student_ids: ['S1', 'S2'],
+}
+const later: Lesson = { ...lesson, lesson_id: '8', starts_at: '2026-11-23T11:00:00Z', ends_at: '2026-11-23T12:00:00Z' }
+const place: Place = {
+  roomName: 'Lab', timeZone: 'UTC', now: NOW,
+  badge: { connection: 'online', lastContactAt: NOW, unsentMarks: 0, refusedMarks: 0, updateReady: false, storageProblem: undefined },
+}
+const inLesson: InLesson = { lesson, enrolled: 2, withoutFace: 1, present: () => [], take: () => Promise.reject(new Error('no frame here')) }
+const camera = (state: CameraState) => ({ state, video: {} as HTMLVideoElement })
+
+const allWell: Facts = {
+  place, clock: 0, lessons: [lesson, later], lapsed: false, outOfDate: undefined, inLesson,
+  eyes: { kind: 'ready', vision: {} as Vision }, camera: camera('live'), faces: [], frameSize: { width: 640, height: 480 }, greeting: undefined,
+}
+
+describe('the screen', () => {
+  it('shows the lesson when all is well', () => {
+    expect(screenState(allWell)).toMatchObject({ screen: 'lesson', enrolled: 2, withoutFace: 1, lesson: { courseCode: 'CS 101' } })
+  })
+
+  it('goes on with the lesson that it has when the server refuses this app, and says so afterwards', () => {
+    expect(screenState({ ...allWell, outOfDate: 'too old' }).screen).toBe('lesson')
+    expect(screenState({ ...allWell, outOfDate: 'too old', inLesson: undefined })).toMatchObject({ screen: 'out_of_date', problem: 'too old' })
+  })
+
+  it('says what comes next when no lesson is on, whatever the models and the camera do', () => {
+    expect(screenState({ ...allWell, inLesson: undefined, eyes: { kind: 'failed', problem: 'x', retryAt: 0 }, camera: undefined })).toMatchObject({
+      screen: 'no_lesson', next: { startsAt: Date.parse(later.starts_at) },
+    })
+  })
+
+  it('waits for the class list when none was ever had, and says so when it has lapsed', () => {
+    expect(screenState({ ...allWell, lessons: undefined, inLesson: undefined })).toMatchObject({ screen: 'no_roster', why: 'never_reached' })
+    expect(screenState({ ...allWell, lapsed: true })).toMatchObject({ screen: 'no_roster', why: 'lapsed' })
+  })
+
+  it('counts down to the next try of a model that failed, never below nothing', () => {
+    const eyes = { kind: 'failed', problem: 'The detector did not load', retryAt: 4_200 } as const
+    expect(screenState({ ...allWell, eyes })).toMatchObject({ screen: 'model_failed', retryIn: 5 })
+    expect(screenState({ ...allWell, eyes, clock: 9_000 })).toMatchObject({ screen: 'model_failed', retryIn: 0 })
+  })
+
+  it('names what is wrong with the camera', () => {
+    for (const why of ['none', 'denied', 'lost'] as const) expect(screenState({ ...allWell, camera: camera(why) })).toMatchObject({ screen: 'no_camera', why })
+    expect(screenState({ ...allWell, camera: camera('starting') })).toMatchObject({ screen: 'loading', what: 'Camera' })
+  })
+})
