@@ -44,14 +44,25 @@ export async function ensureApp(o: BuildOptions): Promise<AppBuild> {
   const wanted = await wantedVersion(o.root)
   if (!wanted) return appAsItIs(dir)
   if (await isMade(dir, wanted)) return { dir, version: wanted.version }
-  const unlock = await lock(o)
   try {
-    // Another server may have made it while this one waited.
-    if (!(await isMade(dir, wanted))) await build(o, dir, wanted)
-  } finally {
-    await unlock()
+    const unlock = await lock(o)
+    try {
+      // Another server may have made it while this one waited.
+      if (!(await isMade(dir, wanted))) await build(o, dir, wanted)
+    } finally {
+      await unlock()
+    }
+  } catch (error) {
+    throw asBuildFailed(error)
   }
   return { dir, version: wanted.version }
+}
+
+/** A checkout that belongs to somebody else, or a full disk. */
+function asBuildFailed(error: unknown): unknown {
+  if (error instanceof BuildFailed || !(error instanceof Error && 'code' in error && 'path' in error)) return error
+  const { code, path } = error
+  return new BuildFailed(`the app is out of date and cannot be made: ${String(path)} cannot be written (${String(code)}); start once as the owner of the checkout, or set APP_DIR to an app that is made`, { cause: error })
 }
 
 /** A folder with a built app, served as somebody else made it. */

@@ -6,9 +6,12 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { connect } from '../db/connect.ts'
 import { eraseCluster, startEmbedded } from '../db/embedded.ts'
+
+// A start takes two seconds on an idle machine; these are many starts on a busy one.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const ROOT = join(import.meta.dirname, '..')
 let folder: string
@@ -156,7 +159,7 @@ describe('a start', () => {
 
   it('stopped in the middle leaves no PostgreSQL behind', async () => {
     const child = start()
-    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    await vi.waitFor(() => stat(join(folder, 'data', 'secrets.json')), 60_000)
     expect(await child.end('SIGINT')).toBe(0)
     expect(child.out).toContain('Stopped')
     const next = start()
@@ -173,6 +176,18 @@ describe('a start', () => {
     expect(second.err).toContain(join(folder, 'data'))
     expect((await get(`${address}/health`)).status).toBe(200)
     expect(await first.end('SIGINT')).toBe(0)
+  })
+
+  it('ends with one line when PostgreSQL ends under it, and the next start mends it', async () => {
+    const server = start()
+    await ready(server)
+    const [pid] = (await readFile(join(folder, 'data', 'postgres', 'postmaster.pid'), 'utf8')).split('\n')
+    process.kill(Number(pid), 'SIGKILL')
+    expect(await server.ended).toBe(1)
+    expect(server.err).toMatch(/^PostgreSQL .*postgres\.log/m)
+    const next = start()
+    await ready(next)
+    expect(await next.end('SIGINT')).toBe(0)
   })
 
   it('lets live registers end when it stops', async () => {

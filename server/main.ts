@@ -57,11 +57,12 @@ starting.catch(fail)
 async function start(): Promise<void> {
   const config = readConfig()
   const secrets = await ensureSecrets(config.dataDir)
+  const given = config.appDir === undefined ? undefined : await appAsItIs(resolve(config.appDir))
   const listener = await listen(config.host, config.port)
   const apiKey = config.apiKey ?? secrets.apiKey
 
   const [{ dir, version }, { db, seeded }] = await sideBySide(
-    (signal) => (config.appDir === undefined ? ensureApp({ root: ROOT, say, stopping: signal }) : appAsItIs(resolve(config.appDir))),
+    async (signal) => given ?? ensureApp({ root: ROOT, say, stopping: signal }),
     () => openRecord(config, secrets),
   )
   stopping.signal.throwIfAborted()

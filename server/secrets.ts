@@ -3,8 +3,9 @@
  * Knows nobody who uses them.
  */
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, open, readFile, rename, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 
 const Secrets = z.object({
@@ -29,7 +30,7 @@ export function secretsPath(dataDir: string): string {
 /** Makes the folder and the secrets where they are missing. @throws DataDirRefused */
 export async function ensureSecrets(dataDir: string): Promise<Secrets> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o711 })
+    await ensureFolder(resolve(dataDir))
     return (await savedSecrets(dataDir)) ?? (await makeSecrets(dataDir))
   } catch (error) {
     if (error instanceof DataDirRefused) throw error
@@ -37,6 +38,13 @@ export async function ensureSecrets(dataDir: string): Promise<Secrets> {
     const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'is not a folder' : `cannot be written (${code})`
     throw new DataDirRefused(`DATA_DIR=${dataDir} ${why}; set DATA_DIR to a folder that this user may write`, { cause: error })
   }
+}
+
+/** Not mkdir's own `recursive`: under /proc and its like that never returns (Node 20.20). Others may pass through, as PostgreSQL may run as another user. */
+async function ensureFolder(path: string): Promise<void> {
+  if ((await stat(path).catch(() => undefined))?.isDirectory()) return
+  if (!existsSync(dirname(path))) await ensureFolder(dirname(path))
+  await mkdir(path, { mode: 0o711 })
 }
 
 async function savedSecrets(dataDir: string): Promise<Secrets | undefined> {

@@ -1,0 +1,101 @@
+/** What a teacher and the office would notice: the register that fills by itself, one tap that corrects it, and enrolment in the browser. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Student } from '#contract/people'
+import { launchChromium } from './chromium.ts'
+import { ANNA_ENROLLED, BEA, CLEO, clipOf, portrait } from './faces.ts'
+import { type School, startSchool } from './school.ts'
+
+let folder: string
+let school: School
+let context: BrowserContext
+let page: Page
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fastrackai-staff-'))
+  school = await startSchool()
+  context = await launchChromium({ camera: await clipOf(join(folder, 'cleo.y4m'), [CLEO], { faceWidth: 150 }), viewport: { width: 1280, height: 800 } })
+  page = context.pages()[0] ?? (await context.newPage())
+  await page.goto(`${school.url}/office`)
+  await page.getByLabel('Name').fill('office')
+  await page.getByLabel('Password', { exact: true }).fill(school.officePassword)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByText('On now').waitFor()
+})
+
+afterAll(async () => {
+  await context?.close()
+  await school?.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const record = (student_id: string, course_id: string) => ({ student_id, course_id, timestamp: new Date().toISOString(), confidence: 0.9 })
+
+describe('the register', () => {
+  test('fills while the teacher looks at it, takes a correction by one tap, and keeps the mark beside it', async () => {
+    const lesson = await school.lessonNow()
+    await page.goto(`${school.url}/office#/lesson/${lesson.held_on}/${lesson.lesson_id}`)
+    const row = page.locator('register-row').filter({ hasText: 'S005' }).or(page.locator('register-row').nth(4)).first()
+    await row.waitFor()
+    const { body } = await school.api('GET', '/students/S005')
+    const student = Student.parse(body)
+    const his = page.locator('register-row').filter({ hasText: `${student.first_name} ${student.last_name}` })
+    await his.getByText('Expected').waitFor()
+
+    await school.attend([record('S005', lesson.course_id)])
+    await his.getByText(/seen \d\d:\d\d/).waitFor({ timeout: 10_000 })
+
+    await his.getByRole('button', { name: 'Excused' }).click()
+    await his.getByText(/set to excused by office/).waitFor()
+    await his.getByText(/seen \d\d:\d\d/).waitFor()
+    const entry = (await school.register(lesson)).entries.find((one) => one.student_id === 'S005')
+    expect(entry).toMatchObject({ status: 'excused', mark: { confidence: expect.closeTo(0.9, 3) }, corrections: [{ status: 'excused', corrected_by: 'office' }] })
+
+    // A mark that arrives after the correction changes nothing.
+    await school.attend([record('S005', lesson.course_id)])
+    expect((await school.register(lesson)).entries.find((one) => one.student_id === 'S005')?.status).toBe('excused')
+  })
+
+  test('comes back by itself after the server was away, with what happened meanwhile', async () => {
+    const lesson = await school.lessonNow()
+    await page.goto(`${school.url}/office#/lesson/${lesson.held_on}/${lesson.lesson_id}`)
+    await page.locator('register-row').first().waitFor()
+    await school.kill9()
+    await school.restart()
+    await school.attend([record('S006', lesson.course_id)])
+    const student = Student.parse((await school.api('GET', '/students/S006')).body)
+    await page.locator('register-row').filter({ hasText: `${student.first_name} ${student.last_name}` }).getByText(/seen \d\d:\d\d/).waitFor({ timeout: 60_000 })
+  })
+})
+
+describe('enrolment', () => {
+  test('makes templates in the browser from photo files and from the camera; no picture is sent, and none without consent', async () => {
+    const sent: number[] = []
+    context.on('request', (request) => sent.push(request.postDataBuffer()?.length ?? 0))
+    const files = await Promise.all(
+      [ANNA_ENROLLED, BEA].map(async (face, i) => {
+        const file = join(folder, `photo${i}.jpg`)
+        await writeFile(file, await portrait(face))
+        return file
+      }),
+    )
+    await writeFile(join(folder, 'no-photo.jpg'), 'this is no photo')
+
+    await page.goto(`${school.url}/enrol#/S007`)
+    await page.getByLabel('Given by').waitFor()
+    expect(await page.getByRole('button', { name: /Photo files/ }).count()).toBe(0)
+    await page.getByLabel('Given by').fill('The guardian')
+    await page.getByRole('checkbox', { name: /they agree/ }).check()
+    await page.getByRole('button', { name: 'Record consent' }).click()
+    await page.getByRole('button', { name: 'Photo files' }).click()
+    await page.locator('input[type=file]').setInputFiles([files[0]!, join(folder, 'no-photo.jpg')])
+    await page.getByText('no-photo.jpg').waitFor({ timeout: 90_000 })
+    await page.getByRole('button', { name: /^Save 1/ }).click()
+    await page.getByText(/is ready/).first().waitFor()
+    expect(Student.parse((await school.api('GET', '/students/S007')).body).templates).toMatchObject([{ count: 1 }])
+    expect(Math.max(...sent)).toBeLessThan(20_000)
+  })
+})
