@@ -34,11 +34,13 @@ export async function connect(url: string): Promise<Database> {
     max: POOL_SIZE,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     connection: { application_name: 'fastrackai', TimeZone: 'UTC' },
+    // No value here is a PostgreSQL array; and the question that postgres.js would ask about them leaves a rejection that nobody can catch when the server goes away meanwhile.
+    fetch_types: false,
     onnotice: () => {},
   })
   try {
-    const [server] = await sql<{ number: number; version: string }[]>`
-      SELECT current_setting('server_version_num')::integer AS number, current_setting('server_version') AS version`
+    const [server] = await withinPatience(sql<{ number: number; version: string }[]>`
+      SELECT current_setting('server_version_num')::integer AS number, current_setting('server_version') AS version`)
     if (!server || Math.floor(server.number / 10_000) < OLDEST_MAJOR) {
       throw new DatabaseRefused(`the database at ${address.place} is PostgreSQL ${server?.version}; version ${OLDEST_MAJOR} or newer is needed`)
     }
@@ -48,6 +50,19 @@ export async function connect(url: string): Promise<Database> {
     throw new DatabaseRefused(whyNot(cause, address), { cause })
   }
   return { sql, orm: drizzle(sql), close: () => sql.end({ timeout: 5 }) }
+}
+
+/** postgres.js tries again for ever where something takes the connection and then closes it. */
+async function withinPatience<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const impatience = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(Object.assign(new Error('no answer'), { code: 'CONNECT_TIMEOUT' })), CONNECT_TIMEOUT_SECONDS * 1000 + 500)
+  })
+  try {
+    return await Promise.race([answer, impatience])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 interface Address {
@@ -100,5 +115,21 @@ function whyNot(cause: unknown, { place, user, database }: Address): string {
       return `the server at ${place} has no database "${database}"; create it, or correct DATABASE_URL`
     default:
       return `the database at ${place} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}${code ? ` (${code})` : ''}`
+  }
+}
+
+/** How long PostgreSQL may take over the smallest question there is. */
+const ANSWER_MS = 2_000
+
+/** Whether PostgreSQL answers. */
+export async function databaseAnswers(db: Database): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const silence = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ANSWER_MS)
+  })
+  try {
+    return await Promise.race([db.sql`SELECT 1`.then(() => true, () => false), silence])
+  } finally {
+    clearTimeout(timer)
   }
 }

@@ -11,8 +11,8 @@
  * the moment that the owner's connection ends, however the owner ended.
  */
 import { randomBytes } from 'node:crypto'
-import { access, chmod, chown, constants, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { access, chmod, chown, constants, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { ensureBinaries } from './embedded/binaries.ts'
@@ -47,6 +47,8 @@ const OWNER_NAME = /^fastrackai server (\d+)$/
 /** A postmaster that was found while it stops, or whose dead owner's connection is still being cleared away. */
 const PATIENCE_MS = 30_000
 const PAUSE_MS = 100
+/** A connection made while PostgreSQL restarts may never answer; then another is made. */
+const ANSWER_MS = 5_000
 
 /**
  * 1. the data folder is there and ours to write; 2. a postmaster that runs on its cluster is taken over,
@@ -66,11 +68,14 @@ export async function startEmbedded({ dataDir: folder, log, onExit }: EmbeddedOp
     onExit?.(`PostgreSQL ended by itself; see ${join(dataDir, 'postgres.log')}`)
   }
 
-  const { cluster, postmaster, lock } = await own({ dataDir, password, log, onEnd: sayEnded, onLockLost: () => void retake() })
+  let lockLost = () => {}
+  const owned = await own({ dataDir, password, log, onEnd: sayEnded, onLockLost: () => lockLost() })
+  const { postmaster } = owned
+  let { lock } = owned
   const stop = async () => {
     if (stopping) return
     stopping = true
-    if (!ended) await stopPostmaster(cluster, postmaster, log)
+    if (!ended) await stopPostmaster(postmaster, log)
     await lock.end({ timeout: 1 }).catch(() => {})
   }
 
@@ -83,13 +88,17 @@ export async function startEmbedded({ dataDir: folder, log, onExit }: EmbeddedOp
       await sleep(PAUSE_MS)
       if (stopping || ended) return
       if (!(await isRunning(postmaster.pid))) return sayEnded()
-      if (await tryLock(lock).catch(() => false)) {
+      await lock.end({ timeout: 0 }).catch(() => {})
+      lock = openLock(password, postmaster.port, () => lockLost())
+      if (await Promise.race([tryLock(lock).catch(() => false), sleep(ANSWER_MS, false, { ref: false })])) {
         retaking = false
         return
       }
     }
     onExit?.(`PostgreSQL (process ${postmaster.pid}) runs but does not answer; see ${join(dataDir, 'postgres.log')}`)
   }
+
+  lockLost = () => void retake()
 
   try {
     const [there] = await lock`SELECT FROM pg_database WHERE datname = ${DATABASE}`
@@ -106,7 +115,7 @@ export async function startEmbedded({ dataDir: folder, log, onExit }: EmbeddedOp
 /** Finds or starts the postmaster and takes its lock. Again from the start, for a while, when it stops under our hands. */
 async function own(
   { dataDir, password, log, onEnd, onLockLost }: { dataDir: string; password: string; log: (line: string) => void; onEnd: () => void; onLockLost: () => void },
-): Promise<{ cluster: string; postmaster: Postmaster; lock: postgres.Sql }> {
+): Promise<{ postmaster: Postmaster; lock: postgres.Sql }> {
   const giveUpAfter = PATIENCE_MS / PAUSE_MS
   for (let attempt = 1; ; attempt += 1) {
     const cluster = await findCluster(dataDir)
@@ -116,19 +125,11 @@ async function own(
     if (!postmaster || !home) continue
     const port = found ? await waitUntilReady(home, found.pid, log) : postmaster.port
     if (port === 'ended') continue
-    const lock = postgres(addressOf(password, port, LOCK_DATABASE), {
-      max: 1,
-      // Never renewed: with the connection goes the lock.
-      max_lifetime: null,
-      connect_timeout: 10,
-      connection: { application_name: `fastrackai server ${process.pid}` },
-      onnotice: () => {},
-      onclose: onLockLost,
-    })
+    const lock = openLock(password, port, onLockLost)
     try {
       await takeLock(lock, dataDir)
       if (found) log(`found PostgreSQL (process ${found.pid}) still running after an earlier stop; using it`)
-      return { cluster: home, postmaster: { ...postmaster, port }, lock }
+      return { postmaster: { ...postmaster, port }, lock }
     } catch (cause) {
       await lock.end({ timeout: 0 }).catch(() => {})
       if (cause instanceof DataFolderRefused) throw cause
@@ -142,7 +143,7 @@ async function own(
 async function launch(
   { cluster, dataDir, password, log, onEnd }: { cluster: string | undefined; dataDir: string; password: string; log: (line: string) => void; onEnd: () => void },
 ): Promise<Postmaster | undefined> {
-  const who = await chooseRunAs(join(dataDir, 'postgres'))
+  const who = await chooseRunAs(dataDir, join(dataDir, 'postgres'))
   const binaries = await ensureBinaries(dataDir, who, log)
   const home = cluster ?? (await makeCluster(dataDir, binaries, who, password, log))
   const logFile = join(dataDir, 'postgres.log')
@@ -168,6 +169,19 @@ async function takeLock(lock: postgres.Sql, dataDir: string): Promise<void> {
   }
 }
 
+function openLock(password: string, port: number, onclose: () => void): postgres.Sql {
+  return postgres(addressOf(password, port, LOCK_DATABASE), {
+    max: 1,
+    // Never renewed: with the connection goes the lock.
+    max_lifetime: null,
+    connect_timeout: 10,
+    fetch_types: false,
+    connection: { application_name: `fastrackai server ${process.pid}` },
+    onnotice: () => {},
+    onclose,
+  })
+}
+
 async function tryLock(lock: postgres.Sql): Promise<boolean> {
   const [answer] = await lock<{ taken: boolean }[]>`SELECT pg_try_advisory_lock(hashtext('fastrackai.owner')) AS taken`
   return answer?.taken ?? false
@@ -175,16 +189,30 @@ async function tryLock(lock: postgres.Sql): Promise<boolean> {
 
 async function ensureDataFolder(dataDir: string): Promise<void> {
   try {
-    const made = await mkdir(dataDir, { recursive: true })
+    const made = await makeFolder(dataDir)
     // What is secret in it has its own mode; another user's PostgreSQL must be able to pass through.
-    if (made !== undefined && process.getuid?.() === 0) await chmod(dataDir, 0o755)
+    if (made && process.getuid?.() === 0) await chmod(dataDir, 0o755)
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
     // Root passes every check of modes; a read-only disk shows only here.
-    await writeSafely(join(dataDir, '.writable'), '', dataDir, true)
+    await writeSafely(join(dataDir, '.writable'), '', dataDir, 'nowhere')
   } catch (cause) {
-    const why = { EACCES: 'this user may not write there', EPERM: 'this user may not write there', EROFS: 'the disk is read-only', ENOSPC: 'the disk is full', ENOTDIR: 'a part of that path is a file', EEXIST: 'there is a file of that name' }[codeOf(cause)]
+    const why = { EACCES: 'this user may not write there', EPERM: 'this user may not write there', EROFS: 'the disk is read-only', ENOSPC: 'the disk is full', ENOTDIR: 'a part of that path is a file', EEXIST: 'there is a file of that name', ENOENT: 'folders cannot be made there' }[codeOf(cause)]
     throw new DataFolderRefused(`the data folder ${dataDir} cannot be written: ${why ?? messageOf(cause)}; set DATA_DIR to a folder that this user may write, or change its owner`, { cause })
   }
+}
+
+/** False: it was there. Not mkdir's `recursive`, which never ends where the parent is there and yet answers ENOENT (/proc). */
+async function makeFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST' && (await stat(path)).isDirectory()) return false
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error
+  }
+  await makeFolder(dirname(path))
+  await mkdir(path)
+  return true
 }
 
 async function ensurePassword(dataDir: string): Promise<string> {
@@ -195,9 +223,9 @@ async function ensurePassword(dataDir: string): Promise<string> {
   })
   if (saved.trim()) return saved.trim()
   if (await findCluster(dataDir)) throw new DataFolderRefused(`${path} is missing or empty, and without it nobody can open ${join(dataDir, 'postgres')}; put it back, or set DATA_DIR to another folder`)
-  const password = randomBytes(24).toString('base64url')
-  await writeSafely(path, `${password}\n`, dataDir)
-  return password
+  // Of two first starts at the same time one writes it, and both read what it wrote.
+  await writeSafely(path, `${randomBytes(24).toString('base64url')}\n`, dataDir, link)
+  return (await readFile(path, 'utf8')).trim()
 }
 
 async function savedPort(dataDir: string): Promise<number | undefined> {
@@ -209,8 +237,8 @@ function addressOf(password: string, port: number, database: string): string {
   return `postgres://${OWNER}:${password}@127.0.0.1:${port}/${database}`
 }
 
-/** Whole or not at all, readable by its owner only, and still there after a power cut. */
-async function writeSafely(path: string, text: string, dataDir: string, remove = false): Promise<void> {
+/** Whole or not at all, readable by its owner only, and still there after a power cut. `put`: rename takes the place of what is there, link leaves it. */
+async function writeSafely(path: string, text: string, dataDir: string, put: 'nowhere' | typeof link = rename): Promise<void> {
   const making = `${path}.making-${process.pid}`
   const handle = await open(making, 'w', 0o600)
   try {
@@ -220,8 +248,12 @@ async function writeSafely(path: string, text: string, dataDir: string, remove =
     await handle.close()
   }
   await giveToOwner(making, dataDir)
-  if (remove) await rm(making)
-  else await rename(making, path)
+  if (put !== 'nowhere') {
+    await put(making, path).catch((error: unknown) => {
+      if (codeOf(error) !== 'EEXIST') throw error
+    })
+  }
+  await rm(making, { force: true })
 }
 
 /** As root: what we write in somebody's data folder is theirs, so that they can start the server as themselves next time. */

@@ -1,10 +1,11 @@
 /** Students, courses and who takes what; consent, and the templates that exist only under it. */
 import { eq, inArray, sql as fragment } from 'drizzle-orm'
-import type { ModelEmbedding } from '#contract/model'
+import type { ModelEmbedding, ModelId } from '#contract/model'
 import type { ConsentRequest, Course, Student } from '#contract/people'
 import type postgres from 'postgres'
 import type { Database } from './connect.ts'
 import { iso } from './registers.ts'
+import { embeddingOf } from './roster.ts'
 import { courses as courseTable, students as studentTable, templates as templateTable } from './schema.ts'
 import { storable } from './storable.ts'
 
@@ -146,4 +147,21 @@ export async function roomTeaches(db: Database, roomId: string, of: { student_id
   const course = 'course_id' in of ? sql`s.course_id = ${of.course_id}` : sql`s.course_id IN (SELECT e.course_id FROM enrollments e WHERE e.student_id = ${of.student_id})`
   const [answer] = await sql<{ teaches: boolean }[]>`SELECT EXISTS (SELECT FROM schedules s WHERE s.classroom_id = ${roomId} AND ${course}) AS teaches`
   return answer?.teaches ?? false
+}
+
+/** A template with its numbers: to be compared with, in this process, and sent nowhere. */
+export interface KeptTemplate {
+  model: ModelId
+  embedding: number[]
+}
+
+/** Only under a consent in force. Undefined: no such student. */
+export async function templatesOf(db: Database, studentId: string): Promise<KeptTemplate[] | undefined> {
+  const [known] = await db.sql`SELECT FROM students WHERE student_id = ${studentId}`
+  if (!known) return undefined
+  const rows = await db.sql<{ model: ModelId; embedding: Buffer }[]>`
+    SELECT t.model, t.embedding FROM templates t
+    JOIN consents c ON c.student_id = t.student_id AND c.withdrawn_at IS NULL
+    WHERE t.student_id = ${studentId}`
+  return rows.map(({ model, embedding }) => ({ model, embedding: embeddingOf(embedding) }))
 }

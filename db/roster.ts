@@ -67,7 +67,7 @@ export async function roomSchedule(db: Database, roomId: string, at: Date): Prom
 }
 
 /** float32 little-endian -> numbers rounded for the wire. */
-function embeddingOf(bytes: Buffer): number[] {
+export function embeddingOf(bytes: Buffer): number[] {
   const scale = 10 ** DECIMALS
   // + 0 turns the -0 that rounding makes into 0.
   return Array.from({ length: bytes.length / 4 }, (_, i) => Math.round(bytes.readFloatLE(i * 4) * scale) / scale + 0)

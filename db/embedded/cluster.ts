@@ -61,18 +61,25 @@ export async function makeCluster(dataDir: string, binaries: Binaries, who: RunA
       { ...who, cwd: dirname(folder), env: ENVIRONMENT },
     )
     await rm(passwordFile)
-    await rename(making, join(dataDir, 'postgres'))
+    if (reachable) {
+      await rename(making, join(dataDir, 'postgres'))
+    } else {
+      // Unlike a rename this never takes the place of what another start has made meanwhile.
+      await symlink(folder, join(dataDir, 'postgres'))
+      await rm(making)
+    }
     await syncFolder(dataDir)
     if (!reachable) log(`${dataDir} cannot be entered by an unprivileged user, as which PostgreSQL runs; its files are in ${folder}, and ${join(dataDir, 'postgres')} is a link to them`)
     return await realpath(join(dataDir, 'postgres'))
   } catch (cause) {
     if (passwordFile) await rm(passwordFile, { force: true }).catch(() => {})
-    await eraseUnfinished(making).catch(() => {})
+    await erase(making).catch(() => {})
     if (codeOf(cause) === 'ENOTEMPTY' || codeOf(cause) === 'EEXIST') {
       // Another start made it meanwhile.
       const made = await findCluster(dataDir)
       if (made) return made
     }
+    // initdb's last line says it best, for instance that this user's number has no name in /etc/passwd.
     const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim().split('\n').at(-1) : ''
     throw new DataFolderRefused(`PostgreSQL's cluster cannot be made in ${dataDir}: ${said || messageOf(cause)}`, { cause })
   }
@@ -80,7 +87,7 @@ export async function makeCluster(dataDir: string, binaries: Binaries, who: RunA
 
 /** Removes the cluster of a data folder, wherever it is. PostgreSQL must have been stopped. */
 export async function eraseCluster(dataDir: string): Promise<void> {
-  await eraseUnfinished(join(dataDir, 'postgres'))
+  await erase(join(dataDir, 'postgres'))
 }
 
 async function makeSharedFolder(): Promise<string> {
@@ -91,15 +98,17 @@ async function makeSharedFolder(): Promise<string> {
 }
 
 async function sweepUnfinished(dataDir: string): Promise<void> {
+  const kept = await readlink(join(dataDir, 'postgres')).catch(() => undefined)
   for (const name of await readdir(dataDir)) {
     const pid = Number(/^postgres\.making-(\d+)(?:\.password)?$/.exec(name)?.[1])
-    if (pid && (pid === process.pid || !isAlive(pid))) await eraseUnfinished(join(dataDir, name))
+    if (pid && (pid === process.pid || !isAlive(pid))) await erase(join(dataDir, name), kept)
   }
 }
 
-async function eraseUnfinished(path: string): Promise<void> {
+/** Also what it links to under SHARED_FOLDER, unless that is `kept`. */
+async function erase(path: string, kept?: string): Promise<void> {
   const target = await readlink(path).catch(() => undefined)
-  if (target && dirname(dirname(target)) === SHARED_FOLDER) await rm(dirname(target), { recursive: true, force: true })
+  if (target && target !== kept && dirname(dirname(target)) === SHARED_FOLDER) await rm(dirname(target), { recursive: true, force: true })
   await rm(path, { recursive: true, force: true })
 }
 

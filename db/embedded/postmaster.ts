@@ -129,7 +129,7 @@ export async function launchPostmaster(
 }
 
 /** Clean and complete when it resolves. */
-export async function stopPostmaster(cluster: string, { pid }: Postmaster, log: (line: string) => void): Promise<void> {
+export async function stopPostmaster({ pid }: Postmaster, log: (line: string) => void): Promise<void> {
   for (const [signal, patience] of [['SIGINT', FAST_SHUTDOWN_MS], ['SIGQUIT', IMMEDIATE_SHUTDOWN_MS]] as const) {
     try {
       process.kill(pid, signal)
@@ -138,9 +138,6 @@ export async function stopPostmaster(cluster: string, { pid }: Postmaster, log: 
     }
     for (let waited = 0; waited < patience; waited += POLL_MS) {
       if (!(await isRunning(pid))) return
-      // An adopted one is not our child: where nobody reaps it, its file tells that it has ended.
-      const owner = Number((await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[0])
-      if (owner !== pid && signal === 'SIGINT') return
       await sleep(POLL_MS)
     }
     log(`PostgreSQL (process ${pid}) did not stop within ${patience / 1000} seconds of ${signal}`)

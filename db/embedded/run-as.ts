@@ -11,17 +11,23 @@ export interface RunAs {
 /** Unprivileged accounts that every Linux and macOS has. */
 const ACCOUNTS = ['nobody', 'daemon']
 
-/** Undefined: as ourselves, for we are not root. As root: the owner of the cluster that is there, else `nobody`. */
-export async function chooseRunAs(cluster: string): Promise<RunAs | undefined> {
+/**
+ * Undefined: as ourselves, for we are not root. As root: the owner of the cluster that is there, else of
+ * the data folder (who may then start the server without root next time), else `nobody`.
+ */
+export async function chooseRunAs(dataDir: string, cluster: string): Promise<RunAs | undefined> {
   if (process.getuid?.() !== 0) return undefined
   const owner = await stat(cluster).catch(() => undefined)
   if (owner && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid }
-  const accounts = new Map((await readFile('/etc/passwd', 'utf8').catch(() => '')).split('\n').map((line) => [line.split(':')[0], line.split(':')]))
-  for (const name of ACCOUNTS) {
-    const [, , uid, gid] = accounts.get(name) ?? []
-    // macOS writes nobody's ids as -2: the same 32 bits, unsigned.
-    if (uid && gid) return { uid: Number(uid) >>> 0, gid: Number(gid) >>> 0 }
-  }
+  // macOS writes nobody's ids as -2: the same 32 bits, unsigned.
+  const accounts = (await readFile('/etc/passwd', 'utf8').catch(() => '')).split('\n').flatMap((line) => {
+    const [name, , uid, gid] = line.split(':')
+    return name && uid && gid ? [{ name, uid: Number(uid) >>> 0, gid: Number(gid) >>> 0 }] : []
+  })
+  const { uid } = await stat(dataDir)
+  // PostgreSQL will not run as a number without a name.
+  const account = accounts.find((one) => uid !== 0 && one.uid === uid) ?? accounts.find((one) => ACCOUNTS.includes(one.name))
+  if (account) return { uid: account.uid, gid: account.gid }
   throw new DataFolderRefused('PostgreSQL does not run as root, and /etc/passwd names no user "nobody" to run it as; start the server as an ordinary user, or set DATABASE_URL')
 }
 

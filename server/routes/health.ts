@@ -1,7 +1,7 @@
 /** `GET /health`: whether this server can do its work, which it cannot without its database. */
 import { Hono } from 'hono'
 import type { AppEnv, AppParts } from '../app-parts.ts'
-import { databaseAnswers } from '../database-answers.ts'
+import { databaseAnswers } from '../../db/connect.ts'
 import { busy } from '../problem.ts'
 
 export function healthRoutes({ db }: AppParts): Hono<AppEnv> {
