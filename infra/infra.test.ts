@@ -426,6 +426,8 @@ describe('Caddy in front of the real server', () => {
       expect(await page.evaluate('isSecureContext')).toBe(true)
       expect(await page.evaluate(ASK('video'))).toBe('granted')
       expect(await page.evaluate(ASK('audio'))).toBe('NotAllowedError')
+      // The marks that were not sent yet are never thrown away to make room.
+      expect(await page.evaluate('navigator.storage.persist()')).toBe(true)
       for (const elsewhere of [`${school.url}/health`, 'https://example.org/', 'file:///etc/passwd', `view-source:${link}`]) {
         await expect(page.goto(elsewhere), elsewhere).rejects.toThrow('ERR_BLOCKED_BY_ADMINISTRATOR')
       }
