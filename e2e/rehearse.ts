@@ -178,7 +178,8 @@ async function watchKiosk(school: School, clip: string, seconds: number, note: (
     }
     if (!seen) throw new CannotTry('The kiosk saw no frame of the clip.')
     return {
-      marked: seen.marked.map((mark) => ({ student_id: mark.studentId, confidence: mark.confidence, seconds: Math.round(secondsAfterFace(seen, mark.at) * 1000) / 1000 })),
+      // Each student's first: where the bell rang during the rehearsal, the next lesson's marks are new ones.
+      marked: seen.marked.filter((mark, i, all) => all.findIndex((one) => one.studentId === mark.studentId) === i).map((mark) => ({ student_id: mark.studentId, confidence: mark.confidence, seconds: Math.round(secondsAfterFace(seen, mark.at) * 1000) / 1000 })),
       unknown_sightings: seen.unknownSightings,
       unknown_faces: seen.unknownFaces,
       frames: seen.frames,

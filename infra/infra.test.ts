@@ -118,6 +118,24 @@ describe('the scripts', () => {
       said: `Redis needs a password in ${join(folder, 'nowhere')}; make it with infra/make-secrets.sh.\n`,
     })
   })
+
+  test('give the server an address of the database with whatever password the secret holds', async () => {
+    const secrets = join(folder, 'odd-secrets')
+    await mkdir(secrets)
+    for (const name of ['api_key', 'office_password']) await writeFile(join(secrets, name), 'k'.repeat(43))
+    await writeFile(join(secrets, 'postgres_password'), 'p@ss/w:rd?#%')
+    const app = join(folder, 'odd-app')
+    await mkdir(app)
+    await writeFile(join(app, 'index.html'), '<!doctype html>')
+    await writeFile(join(app, 'version.json'), '{"version": "0", "fingerprint": "none"}')
+    // The server names the host and port that it took out of the address, and never the password.
+    const nobodyListens = `127.0.0.1:${await freePort()}`
+    const env = { SECRETS_DIR: secrets, POSTGRES_HOST: nobodyListens, POSTGRES_USER: 'fastrackai', POSTGRES_DB: 'fastrackai', DATA_DIR: join(folder, 'odd-data'), APP_DIR: app, PORT: '0' }
+    const { status, said } = run('sh', [join(INFRA, 'start-server.sh')], { env })
+    expect(status).toBe(1)
+    expect(said).toContain(`no database answers at ${nobodyListens}`)
+    expect(said).not.toContain('w:rd')
+  })
 })
 
 interface Service {

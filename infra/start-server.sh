@@ -17,8 +17,8 @@ API_KEY="$(secret api_key)"
 OFFICE_PASSWORD="$(secret office_password)"
 # shellcheck disable=SC2016 # the dollars are JavaScript's
 DATABASE_URL="$(PASSWORD="$password" node -p '
-  const { POSTGRES_USER, POSTGRES_HOST, POSTGRES_DB, PASSWORD } = process.env
-  `postgres://${encodeURIComponent(POSTGRES_USER)}:${encodeURIComponent(PASSWORD)}@${POSTGRES_HOST}/${POSTGRES_DB}`')"
+  const [user, password] = [process.env.POSTGRES_USER, process.env.PASSWORD].map(encodeURIComponent);
+  `postgres://${user}:${password}@${process.env.POSTGRES_HOST}/${process.env.POSTGRES_DB}`')"
 export API_KEY OFFICE_PASSWORD DATABASE_URL
 
 exec node --import tsx server/main.ts
