@@ -3,7 +3,7 @@
  * and starts it with the house flags. Knows no page of the app.
  */
 import { execFile } from 'node:child_process'
-import { constants } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { access, chmod, mkdir, mkdtemp, readFile, readdir, readlink, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { homedir, tmpdir } from 'node:os'
@@ -314,13 +314,22 @@ export async function launchChromium(o: ChromiumOptions = {}): Promise<BrowserCo
 /** Also when the browser ends by itself; who closes it waits until its profile is gone. */
 function removeOnClose(context: BrowserContext, folder: string): void {
   let removed: Promise<void> | undefined
-  const remove = () => (removed ??= rm(folder, { recursive: true, force: true, maxRetries: 10 }))
+  const remove = () => (removed ??= removeProfile(folder))
   const close = context.close.bind(context)
   context.close = async (options) => {
     await close(options)
     await remove()
   }
   context.once('close', () => void remove().catch(() => undefined))
+}
+
+/** Some of Chromium's helper processes outlive it for a moment and write their indexes anew: gone is what stays gone. */
+async function removeProfile(folder: string): Promise<void> {
+  for (let tries = 0; tries < 30; tries++) {
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 })
+    await sleep(200)
+    if (!existsSync(folder)) return
+  }
 }
 
 /** kill -9 of the browser and all its processes, as a pulled plug would; resolves when they are gone. The profile stays. */
