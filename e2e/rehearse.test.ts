@@ -55,7 +55,8 @@ describe('the rehearsal', () => {
     const outcome = Outcome.parse(JSON.parse(stdout))
     expect(outcome.marked.map((mark) => mark.student_id)).toEqual(['A1'])
     expect(outcome.refused_photos.map(({ image }) => image)).toEqual(['broken.jpg'])
-    expect(await readdir(scratch)).toEqual([])
+    // tsx, which runs the TypeScript, keeps its own cache there.
+    expect((await readdir(scratch)).filter((name) => !name.startsWith('tsx-'))).toEqual([])
   })
 
   test('marks nobody when the person of the clip is not on the list', async () => {
