@@ -180,6 +180,43 @@ describe('the kiosk', () => {
   })
 })
 
+describe('a kiosk that runs for months', () => {
+  test('starts vision again when its worker dies, and still marks', async () => {
+    const here = await startSchool()
+    try {
+      const { page } = await openKiosk({ camera: anna, link: here.kioskLink })
+      await watched(page, 5)
+      await page.workers()[0]!.evaluate(() => self.close())
+      const { frames } = (await diagnostics(page))!
+      await enrolPhotos(here, { S001: ANNA_ENROLLED })
+      await until('frames are looked at again', async () => ((await diagnostics(page))?.frames ?? 0) > frames + 5, 100_000)
+      await page.evaluate(() => window.dispatchEvent(new Event('online')))
+      await until('she is marked', async () => (await diagnostics(page))?.marked[0]?.studentId === 'S001')
+    } finally {
+      await here.stop()
+    }
+  })
+
+  test('says that the camera is gone, and comes back by itself', async () => {
+    const { page } = await openKiosk({ camera: anna })
+    await until('the lesson is shown', async () => (await state(page)) === 'lesson', 100_000)
+    // What Chromium does when the cable is pulled: the track ends.
+    await page.evaluate(() => {
+      const shown = (document.querySelector('classroom-screen') as Screen).state
+      if (shown.screen !== 'lesson') throw new Error('no lesson on the screen')
+      const [track] = (shown.video.srcObject as MediaStream).getTracks()
+      track!.stop()
+      track!.dispatchEvent(new Event('ended'))
+    })
+    await until('the screen says lost', () => page.evaluate(() => {
+      const shown = (document.querySelector('classroom-screen') as Screen).state
+      return shown.screen === 'no_camera' && shown.why === 'lost'
+    }))
+    const { frames } = (await diagnostics(page))!
+    await until('the picture is back', async () => (await state(page)) === 'lesson' && ((await diagnostics(page))?.frames ?? 0) > frames)
+  })
+})
+
 describe('every other state a school meets', () => {
   test('says so when it is not paired, and when the link is broken', async () => {
     const { page } = await openKiosk({ camera: 'none', link: `${school.url}/kiosk` })
