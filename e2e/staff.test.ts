@@ -59,6 +59,18 @@ describe('the register', () => {
     expect((await school.register(lesson)).entries.find((one) => one.student_id === 'S005')?.status).toBe('excused')
   })
 
+  test('leads from a name to the student\'s history, and from there to the course\'s', async () => {
+    const lesson = await school.lessonNow()
+    await school.attend([record('S008', lesson.course_id)])
+    const student = Student.parse((await school.api('GET', '/students/S008')).body)
+    await page.goto(`${school.url}/office#/lesson/${lesson.held_on}/${lesson.lesson_id}`)
+    await page.getByRole('link', { name: `${student.first_name} ${student.last_name}` }).click()
+    await page.getByRole('heading', { name: `${student.first_name} ${student.last_name}` }).waitFor()
+    await page.getByRole('link', { name: lesson.course_id }).first().click()
+    await page.getByRole('heading', { name: lesson.course_name }).waitFor()
+    await page.getByRole('link', { name: `${student.first_name} ${student.last_name}` }).first().waitFor()
+  })
+
   test('comes back by itself after the server was away, with what happened meanwhile', async () => {
     const lesson = await school.lessonNow()
     await page.goto(`${school.url}/office#/lesson/${lesson.held_on}/${lesson.lesson_id}`)

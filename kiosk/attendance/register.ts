@@ -12,10 +12,12 @@ import type { ModelId } from '#contract/model'
 import type { Lesson } from '#contract/schedule'
 
 export interface Mark {
+  /** UUIDv7 made with the mark; a replay carries the same one. */
   mark_id: string
   student_id: string
   course_id: string
   lesson_id: string
+  /** The lesson's date in the school's zone. */
   held_on: string
   /** ISO 8601 UTC, whole milliseconds, corrected clock. */
   timestamp: string

@@ -9,8 +9,7 @@ import { look } from './look.ts'
 import { SignedInPage } from './signed-in-page.ts'
 import './lesson-list.ts'
 import './lesson-register.ts'
-import './course-history.ts'
-import './student-history.ts'
+import './record-history.ts'
 
 @customElement('staff-page')
 export class StaffPage extends SignedInPage {
@@ -60,9 +59,8 @@ export class StaffPage extends SignedInPage {
       case 'lesson':
         return html`<lesson-register .held_on=${route.held_on} .lesson_id=${route.lesson_id}></lesson-register>`
       case 'student':
-        return html`<student-history .student_id=${route.student_id}></student-history>`
       case 'course':
-        return html`<course-history .course_id=${route.course_id}></course-history>`
+        return html`<record-history .of=${route}></record-history>`
     }
   }
 }

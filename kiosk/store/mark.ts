@@ -1,19 +1,7 @@
 /** A mark as it lies on this device's disk, and what names it. */
-import type { ModelId } from '#contract/model'
+import type { Mark } from '../attendance/register.ts'
 
-export interface SavedMark {
-  /** UUIDv7 made with the mark; a replay carries the same one. */
-  mark_id: string
-  student_id: string
-  course_id: string
-  lesson_id: string
-  /** The lesson's date in the school's zone. */
-  held_on: string
-  /** ISO instant, corrected clock. */
-  timestamp: string
-  /** Cosine of the match. */
-  confidence: number
-  model: ModelId
+export interface SavedMark extends Mark {
   /** `unsent` until the server names it stored or refused. */
   state: 'unsent' | 'stored' | 'refused'
   /** ISO instant of the latest sighting in the lesson. */
