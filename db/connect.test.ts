@@ -1,7 +1,8 @@
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { connect, DatabaseRefused } from './connect.ts'
+import { connect, DatabaseRefused, reconnectDelay } from './connect.ts'
 import { openTestDatabase } from './test-school.ts'
 
 async function refusal(url: string): Promise<string> {
@@ -57,4 +58,11 @@ test('something at the address that is not PostgreSQL is refused', async () => {
   const { port } = server.address() as AddressInfo
   expect(await refusal(`postgres://school:s3cret-word@127.0.0.1:${port}/school`)).toMatch(new RegExp(`127\\.0\\.0\\.1:${port} did not answer`))
   server.close()
+})
+
+test('however long the database was away, it is asked again within a second', () => {
+  fc.assert(fc.property(fc.nat(), (failures) => {
+    expect(reconnectDelay(failures)).toBeGreaterThanOrEqual(0)
+    expect(reconnectDelay(failures)).toBeLessThanOrEqual(1)
+  }))
 })

@@ -26,6 +26,8 @@ const OLDEST_MAJOR = 17
 
 const POOL_SIZE = 10
 const CONNECT_TIMEOUT_SECONDS = 10
+/** postgres.js would wait up to 20 s between two attempts, and every request with it after the database is back. */
+const LONGEST_RECONNECT_SECONDS = 1
 
 /** @throws DatabaseRefused when the address is malformed, the server does not answer, refuses us, or is older than PostgreSQL 17. */
 export async function connect(url: string): Promise<Database> {
@@ -33,6 +35,7 @@ export async function connect(url: string): Promise<Database> {
   const sql = postgres(url, {
     max: POOL_SIZE,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
+    backoff: reconnectDelay,
     connection: { application_name: 'fastrackai', TimeZone: 'UTC' },
     // No value here is a PostgreSQL array; and the question that postgres.js would ask about them leaves a rejection that nobody can catch when the server goes away meanwhile.
     fetch_types: false,
@@ -50,6 +53,11 @@ export async function connect(url: string): Promise<Database> {
     throw new DatabaseRefused(whyNot(cause, address), { cause })
   }
   return { sql, orm: drizzle(sql), close: () => sql.end({ timeout: 5 }) }
+}
+
+/** Seconds before the next attempt, after so many that failed: the first at once, and soon once a second. */
+export function reconnectDelay(failures: number): number {
+  return Math.min(failures * 0.1, LONGEST_RECONNECT_SECONDS)
 }
 
 /** postgres.js tries again for ever where something takes the connection and then closes it. */

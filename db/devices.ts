@@ -8,20 +8,14 @@ import { storableJson } from './storable.ts'
 
 export interface Device { device_id: string; room_id: string; revoked: boolean }
 
-const shape = {
-  device_id: devices.device_id,
-  room_id: devices.classroom_id,
-  revoked: fragment<boolean>`${devices.revoked_at} IS NOT NULL`,
-}
-
 /** `key`: 256 random bits as the kiosk holds them. Revoked devices are found too, so that they can be told. */
 export async function deviceByKey(db: Database, key: string): Promise<Device | undefined> {
-  const [device] = await db.orm.select(shape).from(devices).where(eq(devices.key_sha256, keyHash(key)))
+  const [device] = await db.sql<Device[]>`SELECT device_id, classroom_id AS room_id, revoked_at IS NOT NULL AS revoked FROM devices WHERE key_sha256 = ${keyHash(key)}`
   return device
 }
 
 export async function deviceById(db: Database, id: string): Promise<Device | undefined> {
-  const [device] = await db.orm.select(shape).from(devices).where(eq(devices.device_id, id))
+  const [device] = await db.sql<Device[]>`SELECT device_id, classroom_id AS room_id, revoked_at IS NOT NULL AS revoked FROM devices WHERE device_id = ${id}`
   return device
 }
 

@@ -96,6 +96,7 @@ describe('a bad mark never sinks a good one', () => {
     ['a mark_id that is no UUID', { mark_id: 'seventeen' }, { code: 'invalid_record', field: 'mark_id' }],
     ['a 30th of February', { lesson_id: '9', held_on: '2026-02-30' }, { code: 'invalid_record', field: 'held_on' }],
     ['a student id with a NUL', { student_id: 'S0\u000001' }, { code: 'invalid_record', field: 'student_id' }],
+    ['a model with a quote', { model: 'x"},{"' as 'mobilefacenet-192-r1' }, { code: 'invalid_record', field: 'model' }],
     ['half a surrogate pair', { course_id: '\ud800' }, { code: 'invalid_record', field: 'course_id' }],
   ]
 

@@ -89,6 +89,12 @@ describe('no consent, no template', () => {
     expect(await saveConsent(db, 'S999', AGREED, NOW)).toBe(false)
   })
 
+  test('of two savings of templates at once one replaces the other', async () => {
+    await saveConsent(db, 'S009', AGREED, NOW)
+    await Promise.all(Array.from({ length: 6 }, () => saveTemplates(db, 'S009', [template, template], NOW)))
+    expect(await templateCount('S009')).toBe(2)
+  })
+
   test('at most one consent is in force, and what was agreed cannot be rewritten, revived or deleted', async () => {
     await Promise.all(Array.from({ length: 6 }, (_, i) => saveConsent(db, 'S008', { ...AGREED, statement: `text ${i}` }, NOW)))
     expect(await db.sql`SELECT count(*)::integer AS n FROM consents WHERE student_id = 'S008' AND withdrawn_at IS NULL`).toEqual([{ n: 1 }])

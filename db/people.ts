@@ -61,7 +61,7 @@ export async function saveCourse(db: Database, { course_id, ...said }: Omit<Cour
 export async function saveEnrolment(db: Database, courseId: string, studentIds: string[], now?: Date): Promise<{ unknown: string[] } | undefined> {
   return db.sql.begin(async (sql) => {
     // The lock sends two changes of one course through one after the other.
-    const [course] = await sql`SELECT course_id FROM courses WHERE course_id = ${courseId} FOR UPDATE`
+    const [course] = await sql`SELECT course_id FROM courses WHERE course_id = ${courseId} FOR NO KEY UPDATE`
     if (!course) return undefined
     const listed = sql`(SELECT jsonb_array_elements_text(${JSON.stringify(studentIds)}::text::jsonb))`
     const unknown = await sql<{ id: string }[]>`
@@ -121,7 +121,8 @@ export async function withdrawConsent(db: Database, studentId: string, now: Date
  */
 export async function saveTemplates(db: Database, studentId: string, templates: ModelEmbedding[], now: Date): Promise<'saved' | 'unknown_student' | 'consent_missing'> {
   return db.orm.transaction(async (tx) => {
-    const [known] = await tx.select({ id: studentTable.student_id }).from(studentTable).where(eq(studentTable.student_id, studentId))
+    // The student's row is the lock: of two savings at once the later one replaces what the earlier one wrote.
+    const [known] = await tx.select({ id: studentTable.student_id }).from(studentTable).where(eq(studentTable.student_id, studentId)).for('no key update')
     if (!known) return 'unknown_student'
     const [consent] = await tx.execute(fragment`SELECT consent_id FROM consents WHERE student_id = ${studentId} AND withdrawn_at IS NULL FOR SHARE`)
     if (!consent) return 'consent_missing'

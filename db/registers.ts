@@ -73,6 +73,15 @@ export async function saveCorrection(
   return true
 }
 
+/** Instants as they travel; `from` inclusive, `to` exclusive. */
+export interface HistoryBounds {
+  from: string
+  to: string
+  limit: number
+  /** Only of the courses that the timetable teaches in this room. */
+  room_id?: string
+}
+
 /**
  * The lessons in which something was recorded (a mark, a correction, or "absent" where the register was
  * taken), newest first. A lesson counts at its mark's instant, without one at its start.
@@ -80,7 +89,7 @@ export async function saveCorrection(
 export async function historyEntries(
   db: Database,
   of: { student_id: string } | { course_id: string },
-  { from, to, limit }: { from: string; to: string; limit: number },
+  { from, to, limit, room_id }: HistoryBounds,
   now: Date,
 ): Promise<HistoryEntry[]> {
   const student = 'student_id' in of ? of.student_id : null
@@ -95,6 +104,7 @@ export async function historyEntries(
     JOIN students s ON s.student_id = x.student_id
     WHERE x.status NOT IN ('expected', 'not_taken')
       AND coalesce(x."timestamp", x.starts_at) >= ${from}::timestamptz AND coalesce(x."timestamp", x.starts_at) < ${to}::timestamptz
+      AND (${room_id ?? null}::text IS NULL OR x.course_id IN (SELECT t.course_id FROM schedules t WHERE t.classroom_id = ${room_id ?? null}))
     ORDER BY coalesce(x."timestamp", x.starts_at) DESC, x.lesson_id COLLATE "C", x.student_id COLLATE "C"
     LIMIT ${limit}`
   return rows.map((row) => {
@@ -136,11 +146,11 @@ export function iso(sql: Database['sql'] | postgres.TransactionSql, instant: pos
 
 const CHANNEL = 'register_changed'
 
-/** Tells every server's watchers that these registers are to be read again. */
+/** Tells every server's watchers that these registers are to be read again. News need not survive a power cut, so its commit waits for no disk. */
 export async function announceRegisters(db: Database, keys: LessonKey[]): Promise<void> {
   if (keys.length === 0) return
   await db.sql`
-    SELECT pg_notify(${CHANNEL}, k.held_on || ' ' || k.lesson_id)
+    SELECT set_config('synchronous_commit', 'off', true), pg_notify(${CHANNEL}, k.held_on || ' ' || k.lesson_id)
     FROM jsonb_to_recordset(${JSON.stringify(keys)}::text::jsonb) AS k (held_on text, lesson_id text)`
 }
 

@@ -2,6 +2,7 @@ import { createConnection } from 'node:net'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Problem } from '#contract/problem'
 import { createApp } from './app.ts'
@@ -83,6 +84,14 @@ describe('what is not there', () => {
       expect(response.headers.get('allow'), path).toBe(allow)
       expect(Problem.parse(await response.json()).code).toBe('method_not_allowed')
     }
+  })
+
+  it('by method can be read by a client that takes compressed answers', async () => {
+    const response = await ask('/health', { method: 'PUT', headers: { 'accept-encoding': 'gzip' } })
+    expect(response.status).toBe(405)
+    const bytes = Buffer.from(await response.arrayBuffer())
+    const text = response.headers.get('content-encoding') === 'gzip' ? gunzipSync(bytes).toString() : bytes.toString()
+    expect(Problem.parse(JSON.parse(text)).code).toBe('method_not_allowed')
   })
 })
 

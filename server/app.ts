@@ -27,13 +27,14 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   app.notFound((c) => answerProblem(new Refusal('not_found', `there is nothing at ${c.req.path}`)))
 
   app.use(securityHeaders)
+  // Before methodNotAllowed, whose answer would else inherit the content-encoding of the one that it replaces.
+  app.use(compress({ contentTypeFilter: /^(application\/(problem\+)?json|text\/(html|css|javascript))/ }))
   const api = new Hono<AppEnv>()
   app.use(methodNotAllowed({
     app: api,
     onMethodNotAllowed: (c, methods) =>
       answerProblem(new Refusal('method_not_allowed', `${c.req.method} does not work on ${c.req.path}; it takes ${methods.join(', ')}`, { headers: { allow: methods.join(', ') } })),
   }))
-  app.use(compress({ contentTypeFilter: /^(application\/(problem\+)?json|text\/(html|css|javascript))/ }))
   app.use('/api/*', async (c, next) => {
     await next()
     // Names and templates belong in no cache; a route that answers with an ETag says so itself.

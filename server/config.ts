@@ -29,6 +29,8 @@ export interface Config {
   /** 0: any free one. */
   port: number
   host: string
+  /** What people type to reach it, such as https://attendance.school.example; undefined: http://localhost and the port. */
+  publicUrl: string | undefined
   dataDir: string
   /** undefined: PostgreSQL is started here, under dataDir. */
   databaseUrl: string | undefined
@@ -67,6 +69,7 @@ function decimal(from: number, to: number): z.ZodType<number, string> {
 const Environment = z.object({
   PORT: whole(0, 65_535, 'a whole number from 1 to 65535 (or 0 for any free port)').optional(),
   HOST: z.string().regex(/^[A-Za-z0-9.:_-]+$/, 'must be an address or host name to listen on, such as 0.0.0.0 or localhost').optional(),
+  PUBLIC_URL: z.string().regex(/^https?:\/\/[^/\s?#]+\/?$/, 'must be an address without a path, such as https://attendance.school.example').optional(),
   DATA_DIR: z.string().optional(),
   DATABASE_URL: z.string().refine(isPostgresUrl, 'must be an address such as postgres://user:password@host:5432/database').optional(),
   API_KEY: z.string().regex(new RegExp(`^[\\x21-\\x7e]{${MIN_API_KEY_LENGTH},200}$`), `must be ${MIN_API_KEY_LENGTH} to 200 characters without spaces; leave it out and one is generated`).optional(),
@@ -93,6 +96,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
   return {
     port: env.PORT ?? PORT,
     host: env.HOST ?? HOST,
+    publicUrl: env.PUBLIC_URL?.replace(/\/$/, ''),
     dataDir: env.DATA_DIR ?? DATA_DIR,
     databaseUrl: env.DATABASE_URL,
     apiKey: env.API_KEY,

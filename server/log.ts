@@ -24,7 +24,12 @@ export function describeFault(error: unknown): { fault: string; code?: string; m
   return {
     fault: inner.name,
     ...('code' in inner && typeof inner.code === 'string' ? { code: inner.code } : {}),
-    message: inner.message,
+    message: withoutValue(inner.message),
     ...(frames ? { at: frames.join(' < ') } : {}),
   }
+}
+
+/** PostgreSQL ends the message about a value that it cannot read with the value: `invalid input syntax for type date: "..."`. */
+function withoutValue(message: string): string {
+  return message.replace(/: ".*$/s, ': (a value)')
 }

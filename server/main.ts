@@ -139,7 +139,7 @@ async function saveOfficePassword(db: Database, password: string): Promise<void>
 
 async function announce(o: { config: Config; secrets: Secrets; listener: Listener; db: Database; seeded: boolean; version: string }): Promise<void> {
   const { config, secrets, listener, db, seeded, version } = o
-  const at = `http://localhost:${listener.port}`
+  const at = config.publicUrl ?? `http://localhost:${listener.port}`
   const short = (path: string): string => (relative(process.cwd(), path).startsWith('..') ? path : relative(process.cwd(), path))
   const device = await deviceByKey(db, secrets.deviceKey)
   const { time_zone } = await lessonsOn(db, undefined, now())

@@ -84,6 +84,8 @@ function refusalOf(error: unknown, c: Context, log: Log): Refusal {
   if (error instanceof Refusal) return error
   if (error instanceof IntakeFull) return busy(error.message, error.retryAfterSeconds)
   if (error instanceof HTTPException && error.status < 500) return new Refusal('invalid_request', error.message || 'the request cannot be read')
+  // Nobody is left to read this answer; and the code is one that a lost database has too.
+  if (error instanceof Error && error.message === 'aborted' && 'code' in error && error.code === 'ECONNRESET') return new Refusal('malformed_json', 'the body broke off before its end')
   const fault = databaseFault(error)
   log({ event: 'request_failed', method: c.req.method, route: c.req.routePath, ...describeFault(error) })
   if (fault === 'away' || fault === 'conflict') return busy('the database does not answer just now; send the same request again')
@@ -96,6 +98,9 @@ export function fieldName(path: readonly PropertyKey[]): string {
   return path.reduce<string>((name, part) => (typeof part === 'number' ? `${name}[${part}]` : name === '' ? String(part) : `${name}.${String(part)}`), '')
 }
 
+/** So many faults of one request are told at once. */
+export const MAX_FAULTS = 20
+
 /** Every faulty field with its first fault, in words that say what the value must be. */
 export function faultsOf(error: z.ZodError, input: unknown): FieldFault[] {
   const faults = new Map<string, string>()
@@ -105,8 +110,6 @@ export function faultsOf(error: z.ZodError, input: unknown): FieldFault[] {
   }
   return [...faults].map(([field, message]) => ({ field, message }))
 }
-
-const MAX_FAULTS = 20
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   let value = input

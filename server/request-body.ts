@@ -1,6 +1,8 @@
 /** A request's JSON body and parts of its address, parsed by the contract; a fault names its field. */
 import type { Context } from 'hono'
-import type { z, ZodType } from 'zod'
+import { z } from 'zod'
+import type { ZodType } from 'zod'
+import { SchoolDate } from '#contract/ids'
 import { faultsOf, Refusal } from './problem.ts'
 
 /** Throws unsupported_media_type, malformed_json or invalid_request. */
@@ -31,3 +33,6 @@ export function parse<S extends ZodType>(schema: S, input: unknown): z.output<S>
   const errors = faultsOf(parsed.error, input)
   throw new Refusal('invalid_request', errors.map(({ field, message }) => `${field || 'the body'} ${message}`).join('; '), { errors })
 }
+
+/** A date that PostgreSQL knows too: it counts no year 0. */
+export const KnownDate = SchoolDate.refine((date) => !date.startsWith('0000'), 'must lie in the years 0001 to 9999')

@@ -151,6 +151,14 @@ describe('a poisoned batch', () => {
 })
 
 describe('when PostgreSQL goes away', () => {
+  it('and never answers again, stopping does not wait for it longer than those who sent the marks', async () => {
+    const intake = intakeOf({ insert: () => new Promise(() => {}), maxInFlight: 1, patience: 50 })
+    const taken = [markOf(1, 0), markOf(2, 0)].map((mark) => intake.take([mark]))
+    const told = Promise.allSettled(taken)
+    await intake.drain()
+    for (const answer of await told) expect(answer).toMatchObject({ status: 'rejected', reason: { reason: 'database_away' } })
+  })
+
   it('nothing is claimed that is not stored, and everybody is told to come back', async () => {
     const other = await startThrowawaySchool(() => NOW)
     const intake = createGroupCommit({ insert: (marks) => insertMarks(other.db, marks, NOW), log: () => {}, maxRows: 7, patience: 2_000 })

@@ -4,6 +4,7 @@ import { AttendanceAnswer } from '#contract/attendance'
 import { Problem } from '#contract/problem'
 import { CourseHistory, StudentHistory } from '#contract/register'
 import { saveDevice } from '../../db/devices.ts'
+import { saveCorrection } from '../../db/registers.ts'
 import { asked, startThrowawaySchool } from '../throwaway-school.ts'
 import type { ThrowawaySchool } from '../throwaway-school.ts'
 
@@ -58,6 +59,7 @@ describe('marks', () => {
       [record({ course_id: 'XX999' }), 'unknown_course', 'course_id'],
       [record({ lesson_id: '999999', held_on: '2026-11-23' }), 'unknown_lesson', 'lesson_id'],
       [record({ lesson_id: '1' }), 'invalid_record', 'held_on'],
+      [record({ lesson_id: '1', held_on: '0000-01-01' }), 'invalid_record', 'held_on'],
       [record({ mark_id: 'not a uuid' }), 'invalid_record', 'mark_id'],
       [record({ model: 'other-model' }), 'invalid_record', 'model'],
       [{}, 'invalid_record', 'student_id'],
@@ -220,6 +222,8 @@ describe('histories', () => {
       ['from=0000-01-01T00:00:00Z', 'from'],
       ['to=9999-01-01T00:00:00Z', 'to'],
       ['from=2026-11-23T00:00:00Z&to=2026-11-22T00:00:00Z', 'from'],
+      ['from=1970-01-01T00:00:00Z&to=2999-01-01T00:00:00Z', 'from'],
+      ['from=2020-01-01T00:00:00Z', 'from'],
       ['limit=0', 'limit'],
       ['limit=many', 'limit'],
     ]
@@ -234,6 +238,21 @@ describe('histories', () => {
     expect((await get('/api/v1/attendance/course/MU140')).status).toBe(403)
     expect((await get('/api/v1/attendance/student/S001', 'h'.repeat(43))).status).toBe(403)
     expect((await get('/api/v1/attendance/course/MU140', school.apiKey)).status).toBe(200)
+  })
+
+  it('show a device neither what a student does in other rooms nor what a person wrote', async () => {
+    const [lab] = await school.db.sql<{ lesson_id: string; held_on: string }[]>`
+      SELECT lesson_id, held_on::text AS held_on FROM lessons_on('2026-11-23') WHERE course_id = 'CS101' AND ends_at < ${NOW.toISOString()}::timestamptz LIMIT 1`
+    if (!lab) throw new Error('no lesson')
+    await school.db.sql`DELETE FROM attendance_logs WHERE student_id = 'S004'`
+    await answerTo([record({ student_id: 'S004', course_id: 'MU140' })])
+    expect(await saveCorrection(school.db, lab, { student_id: 'S004', status: 'excused', note: 'at the dentist', corrected_by: 'office' }, NOW)).toBe(true)
+    const seenWith = async (key: string) => StudentHistory.parse(await (await get('/api/v1/attendance/student/S004', key)).json()).records.filter(({ status }) => status !== 'absent')
+    expect(new Set((await seenWith(school.apiKey)).map(({ course_id }) => course_id))).toEqual(new Set(['CS101', 'MU140']))
+    const [only, ...others] = (await seenWith(school.deviceKey)).filter(({ status }) => status === 'excused')
+    expect((await seenWith(school.deviceKey)).map(({ course_id }) => course_id)).not.toContain('MU140')
+    expect(others).toEqual([])
+    expect(only).toMatchObject({ course_id: 'CS101', status: 'excused', corrections: [{ status: 'excused', note: '', corrected_by: '' }] })
   })
 
   it('of an unknown student or course are not found, and nobody unknown sees any', async () => {

@@ -4,10 +4,12 @@ import { AttendanceBatch, AttendanceRecord } from '#contract/attendance'
 import type { AttendanceAnswer, RecordResult } from '#contract/attendance'
 import { CourseId, StudentId } from '#contract/ids'
 import { HistoryQuery } from '#contract/register'
+import type { HistoryEntry } from '#contract/register'
 import { z } from 'zod'
 import { courseHistory, studentHistory } from '../../db/marks.ts'
-import type { HistoryBounds, NewMark } from '../../db/marks.ts'
+import type { NewMark } from '../../db/marks.ts'
 import { roomTeaches } from '../../db/people.ts'
+import type { HistoryBounds } from '../../db/registers.ts'
 import type { Database } from '../../db/connect.ts'
 import type { AppEnv, AppParts } from '../app-parts.ts'
 import { onlyFor, refuseOtherDevices } from '../identity.ts'
@@ -48,23 +50,34 @@ export function attendanceRoutes(parts: AppParts): Hono<AppEnv> {
 
   routes.get('/api/v1/attendance/student/:student_id', onlyFor(parts, 'device', 'script', 'office', 'teacher'), async (c) => {
     const { student_id } = parse(z.object({ student_id: StudentId }), c.req.param())
-    const span = readSpan(c.req.query(), now())
+    const bounds = readBounds(c.req.query(), now())
     await refuseOtherRooms(db, c.var.identity, { student_id })
-    const history = await studentHistory(db, student_id, span, now())
+    const history = await studentHistory(db, student_id, { ...bounds, ...roomOf(c.var.identity) }, now())
     if (!history) throw new Refusal('not_found', `there is no student ${student_id}`)
-    return c.json(history)
+    return c.json({ ...history, records: history.records.map((entry) => asMayBeSeenBy(c.var.identity, entry)) })
   })
 
   routes.get('/api/v1/attendance/course/:course_id', onlyFor(parts, 'device', 'script', 'office', 'teacher'), async (c) => {
     const { course_id } = parse(z.object({ course_id: CourseId }), c.req.param())
-    const span = readSpan(c.req.query(), now())
+    const bounds = readBounds(c.req.query(), now())
     await refuseOtherRooms(db, c.var.identity, { course_id })
-    const history = await courseHistory(db, course_id, span, now())
+    const history = await courseHistory(db, course_id, { ...bounds, ...roomOf(c.var.identity) }, now())
     if (!history) throw new Refusal('not_found', `there is no course ${course_id}`)
-    return c.json(history)
+    return c.json({ ...history, records: history.records.map((entry) => asMayBeSeenBy(c.var.identity, entry)) })
   })
 
   return routes
+}
+
+/** A device sees of a student only what is taught in its room. */
+function roomOf(identity: Identity): { room_id?: string } {
+  return identity.kind === 'device' ? { room_id: identity.room_id } : {}
+}
+
+/** What a teacher wrote about a student is no business of a screen on the classroom's wall. */
+function asMayBeSeenBy(identity: Identity, entry: HistoryEntry): HistoryEntry {
+  if (identity.kind !== 'device') return entry
+  return { ...entry, corrections: entry.corrections.map((correction) => ({ ...correction, note: '', corrected_by: '' })) }
 }
 
 async function refuseOtherRooms(db: Database, identity: Identity, what: { student_id: string } | { course_id: string }): Promise<void> {
@@ -76,13 +89,16 @@ const EARLIEST = Date.UTC(1970, 0, 1)
 const LATEST = Date.UTC(3000, 0, 1)
 const DAY_MS = 86_400_000
 const DEFAULT_DAYS = 90
+/** A school year and some. Each day asked for costs PostgreSQL a look at the timetable, with or without a mark. */
+const LONGEST_DAYS = 400
 
 /** The last 90 days; marks may be a day ahead of our clock, and they belong to it. */
-function readSpan(query: Record<string, string>, now: Date): HistoryBounds {
+function readBounds(query: Record<string, string>, now: Date): HistoryBounds {
   const { from, to, limit } = parse(HistoryQuery, query)
   const end = instantOf('to', to) ?? now.getTime() + DAY_MS
   const start = instantOf('from', from) ?? Math.max(EARLIEST, Math.min(end, now.getTime()) - DEFAULT_DAYS * DAY_MS)
   if (start >= end) throw refusalOfField('invalid_request', 'from', 'must be before to (default: a day from now)')
+  if (end - start > LONGEST_DAYS * DAY_MS) throw refusalOfField('invalid_request', 'from', `must be at most ${LONGEST_DAYS} days before to; ask for a longer time in parts`)
   return { from: new Date(start).toISOString(), to: new Date(end).toISOString(), limit }
 }
 

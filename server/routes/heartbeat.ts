@@ -1,17 +1,19 @@
 /** `POST /api/v1/heartbeat`: how a kiosk is, once a minute; the answer tells it the time and the build it should run. */
 import { Hono } from 'hono'
+import { z } from 'zod'
 import { Heartbeat } from '#contract/device'
 import type { HeartbeatAnswer } from '#contract/device'
 import { saveHeartbeat } from '../../db/devices.ts'
 import type { AppEnv, AppParts } from '../app-parts.ts'
 import { onlyFor, refuseOtherDevices } from '../identity.ts'
-import { readJson } from '../request-body.ts'
+import { KnownDate, parse, readJson } from '../request-body.ts'
 
 export function heartbeatRoutes(parts: AppParts): Hono<AppEnv> {
   const { db, now, appVersion } = parts
   const routes = new Hono<AppEnv>()
   routes.post('/api/v1/heartbeat', onlyFor(parts, 'device', 'script'), async (c) => {
     const beat = await readJson(c, Heartbeat)
+    if (beat.lesson) parse(z.object({ lesson: z.object({ held_on: KnownDate }) }), beat)
     await refuseOtherDevices(db, c.var.identity, beat.device_id)
     const receivedAt = now()
     await saveHeartbeat(db, beat, receivedAt)

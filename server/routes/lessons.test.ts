@@ -34,7 +34,7 @@ describe('lessons', () => {
     const other = Lessons.parse(await (await ask('/api/v1/lessons?date=2026-11-24')).json())
     expect(other.lessons.map(({ held_on }) => held_on).every((date) => date === '2026-11-24')).toBe(true)
     expect(await (await ask('/api/v1/lessons?date=tomorrow')).json()).toMatchObject({ errors: [{ field: 'date' }] })
-    expect((await ask('/api/v1/lessons?date=0000-01-01')).status).toBeLessThan(500)
+    expect(await (await ask('/api/v1/lessons?date=0000-01-01')).json()).toMatchObject({ errors: [{ field: 'date' }] })
   })
 
   it('are for staff and scripts', async () => {

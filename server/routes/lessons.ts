@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import type { SSEStreamingApi } from 'hono/streaming'
 import { z } from 'zod'
-import { LessonId, SchoolDate } from '#contract/ids'
+import { LessonId } from '#contract/ids'
 import { CorrectionRequest } from '#contract/register'
 import type { Register } from '#contract/register'
 import { lessonsOn, register, saveCorrection } from '../../db/registers.ts'
@@ -13,10 +13,10 @@ import { createLiveRegisters } from '../live-registers.ts'
 import type { LessonKey, LiveRegisters } from '../live-registers.ts'
 import { describeFault } from '../log.ts'
 import { busy, Refusal } from '../problem.ts'
-import { parse, readJson } from '../request-body.ts'
+import { KnownDate, parse, readJson } from '../request-body.ts'
 
-const LessonPath = z.object({ held_on: SchoolDate, lesson_id: LessonId })
-const LessonsQuery = z.object({ date: SchoolDate.optional() })
+const LessonPath = z.object({ held_on: KnownDate, lesson_id: LessonId })
+const LessonsQuery = z.object({ date: KnownDate.optional() })
 
 /** A comment this often keeps proxies from closing a quiet line; the register is looked at as often, because a status also changes with the clock. */
 const PING_MS = 20_000

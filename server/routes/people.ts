@@ -8,7 +8,7 @@ import type { Student, VerifyAnswer } from '#contract/people'
 import { courses, saveConsent, saveEnrolment, saveStudent, saveTemplates, student, students, templatesOf, withdrawConsent } from '../../db/people.ts'
 import type { AppEnv, AppParts } from '../app-parts.ts'
 import { onlyFor } from '../identity.ts'
-import { Refusal } from '../problem.ts'
+import { MAX_FAULTS, Refusal } from '../problem.ts'
 import { parse, readJson } from '../request-body.ts'
 
 export function peopleRoutes(parts: AppParts): Hono<AppEnv> {
@@ -77,8 +77,9 @@ export function peopleRoutes(parts: AppParts): Hono<AppEnv> {
     const saved = await saveEnrolment(db, id, student_ids, now())
     if (!saved) throw new Refusal('not_found', `there is no course ${id}`)
     if (saved.unknown.length > 0) {
-      const errors = saved.unknown.map((unknown) => ({ field: `student_ids[${student_ids.indexOf(unknown)}]`, message: `${unknown} is not a student of this school; add them first` }))
-      throw new Refusal('invalid_request', `nobody was enrolled: ${errors.map(({ field, message }) => `${field} ${message}`).join('; ')}`, { errors })
+      const errors = saved.unknown.slice(0, MAX_FAULTS).map((unknown) => ({ field: `student_ids[${student_ids.indexOf(unknown)}]`, message: `${unknown} is not a student of this school; add them first` }))
+      const more = saved.unknown.length > errors.length ? `; and ${saved.unknown.length - errors.length} more` : ''
+      throw new Refusal('invalid_request', `nobody was enrolled: ${errors.map(({ field, message }) => `${field} ${message}`).join('; ')}${more}`, { errors })
     }
     const course = (await courses(db)).find(({ course_id }) => course_id === id)
     return c.json(course)
