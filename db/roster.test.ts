@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CURRENT_MODEL } from '#contract/model'
 import { Schedule } from '#contract/schedule'
 import type { Database } from './connect.ts'
+import { insertMarks } from './marks.ts'
 import { saveConsent, saveEnrolment, saveStudent, saveTemplates, withdrawConsent } from './people.ts'
-import { roomSchedule } from './roster.ts'
+import { roomSchedule, rosterVersion } from './roster.ts'
 import { openDemoSchool } from './test-school.ts'
 
 /** A Monday, 10:20 in Stockholm. */
@@ -101,4 +102,26 @@ test('a student added during a lesson is in it at the next pull', async () => {
   await saveStudent(db, 'S901', { first_name: 'Just', last_name: 'Added', email: null })
   await saveEnrolment(db, course, ['S001', 'S901'], NOW)
   expect((await roomSchedule(db, 'LAB-301', NOW))?.current_class?.student_ids).toEqual(['S001', 'S901'])
+})
+
+test('the roster version moves once with each change of what a kiosk holds, with nothing else, and not before its commit', async () => {
+  const moved = async (change: () => Promise<unknown>): Promise<number> => {
+    const before = Number(await rosterVersion(db))
+    await change()
+    return Number(await rosterVersion(db)) - before
+  }
+  const course = (await roomSchedule(db, 'LAB-301', NOW))?.current_class?.course_id ?? ''
+  expect(await moved(() => saveStudent(db, 'S020', { first_name: 'Another', last_name: 'Name', email: null }))).toBe(1)
+  expect(await moved(() => saveConsent(db, 'S020', { statement: 'I agree', given_by: 'the guardian' }, NOW))).toBe(1)
+  expect(await moved(() => saveTemplates(db, 'S020', [1, 2, 3].map((seed) => ({ model: CURRENT_MODEL, embedding: face(seed) })), NOW))).toBe(1)
+  expect(await moved(() => withdrawConsent(db, 'S020', NOW))).toBe(1)
+  expect(await moved(() => saveEnrolment(db, course, ['S001', 'S020'], NOW))).toBe(1)
+  expect(await moved(() => db.sql`UPDATE schedules SET effective_to = '2099-01-01' WHERE classroom_id = 'ROOM-204'`)).toBe(1)
+  expect(await moved(() => insertMarks(db, [{ student_id: 'S001', course_id: course, timestamp: NOW.toISOString(), confidence: 0.9, device_id: 'pi-lab301' }], NOW))).toBe(0)
+  const before = await rosterVersion(db)
+  await db.sql.begin(async (sql) => {
+    await sql`UPDATE students SET first_name = 'Third' WHERE student_id = 'S020'`
+    expect(await rosterVersion(db)).toBe(before)
+  })
+  expect(await rosterVersion(db)).not.toBe(before)
 })

@@ -66,6 +66,12 @@ export async function roomSchedule(db: Database, roomId: string, at: Date): Prom
   }) as Promise<Omit<Schedule, 'now' | 'settings'> | undefined>
 }
 
+/** Another one whenever anything of any roster has changed; undefined: there is no school yet. */
+export async function rosterVersion(db: Database): Promise<string | undefined> {
+  const [school] = await db.sql<{ roster_version: string }[]>`SELECT roster_version::text FROM school`
+  return school?.roster_version
+}
+
 /** float32 little-endian -> numbers rounded for the wire. */
 export function embeddingOf(bytes: Buffer): number[] {
   const scale = 10 ** DECIMALS

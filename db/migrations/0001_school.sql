@@ -11,7 +11,8 @@ CREATE DOMAIN wire_id AS text CHECK (length(VALUE) <= 64 AND VALUE ~ '^[A-Za-z0-
 CREATE TABLE school (
   only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
   name      text NOT NULL,
-  time_zone text NOT NULL CHECK ((timestamptz '2000-01-01 00:00:00+00' AT TIME ZONE time_zone) IS NOT NULL)
+  time_zone text NOT NULL CHECK ((timestamptz '2000-01-01 00:00:00+00' AT TIME ZONE time_zone) IS NOT NULL),
+  roster_version bigint NOT NULL DEFAULT 1
 );
 COMMENT ON TABLE school IS 'One row: the school that this database is the record of.';
 COMMENT ON COLUMN school.time_zone IS 'IANA name such as Europe/Stockholm. schedules'' times of day and every held_on are in this zone; every timestamp is UTC.';
@@ -299,6 +300,34 @@ BEGIN
   RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END $$;
 CREATE TRIGGER held_lessons_are_kept BEFORE UPDATE OR DELETE ON schedules FOR EACH ROW EXECUTE FUNCTION refuse_change_of_held_lesson();
+
+-- ---------------------------------------------------------------- what kiosks hold copies of
+
+-- A kiosk asks for the version every minute and pulls when it has moved: an enrolled student is known, and an
+-- erased one forgotten, within a minute. At the commit and once a transaction, so that the version moves with
+-- the change itself and its one row is locked for no longer than the commit takes.
+CREATE FUNCTION move_roster_version() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  this_transaction text := pg_current_xact_id()::text;
+BEGIN
+  IF current_setting('fastrackai.roster_moved_in', true) IS DISTINCT FROM this_transaction THEN
+    PERFORM set_config('fastrackai.roster_moved_in', this_transaction, true);
+    UPDATE school SET roster_version = roster_version + 1;
+  END IF;
+  RETURN NULL;
+END $$;
+COMMENT ON COLUMN school.roster_version IS 'Moves at every change of anything that a roster is made of.';
+
+DO $$
+DECLARE
+  changed text;
+BEGIN
+  FOREACH changed IN ARRAY ARRAY['students', 'courses', 'classrooms', 'enrollments', 'schedules', 'consents', 'templates'] LOOP
+    EXECUTE format(
+      'CREATE CONSTRAINT TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %I DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION move_roster_version()',
+      changed || '_move_roster_version', changed);
+  END LOOP;
+END $$;
 
 -- ---------------------------------------------------------------- registers: the one definition of a status
 

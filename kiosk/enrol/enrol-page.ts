@@ -245,7 +245,7 @@ export class EnrolPage extends SignedInPage {
       ${problemNote(this.problem)}
       ${this.done === student_id
         ? html`<div class="note good" role="status">
-            <p><b>${student_id} is ready</b>: the next lesson’s kiosk will know ${first_name}.</p>
+            <p><b>${student_id} is ready</b>: the kiosks of their lessons know ${first_name} within a minute.</p>
             <p class="row">
               ${next
                 ? html`<a class="button main" href=${`#/${encodeURIComponent(next.student_id)}`}>Next student: ${next.first_name} ${next.last_name}</a>`

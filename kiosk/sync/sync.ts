@@ -80,7 +80,8 @@ const DAY_MS = 86_400_000
  * 2. sleep until the first of the three is due (pace.ts says when)
  * 3. run it; a failure pauses that task alone, with jitter, or for as long as the server asks
  * 4. an answer after silence, or the browser's `online`, ends the pauses that nobody asked for
- * 5. 401: erase the roster, tell, and only pull, seldom, until the server knows us again
+ * 5. a heartbeat that is told another roster version than the one before owes a pull
+ * 6. 401: erase the roster, tell, and only pull, seldom, until the server knows us again
  */
 export function startSync(o: SyncOptions): Sync {
   const { store, pairing, clock, pace = PACE, random = Math.random } = o
@@ -100,6 +101,8 @@ export function startSync(o: SyncOptions): Sync {
   let added = 0
   let addedSince = 0
   let beatAt: number | undefined
+  /** As the newest heartbeat was told it. */
+  let rosterVersion: string | undefined
   let revoked = false
   /** The screen shows something else than the roster because of us. */
   let interrupted = false
@@ -145,6 +148,8 @@ export function startSync(o: SyncOptions): Sync {
       const answer = await beat(pairing, heartbeat)
       beatAt = clock()
       serverAppVersion = answer.app_version
+      if (answer.roster_version !== rosterVersion) pull.owed = true
+      rosterVersion = answer.roster_version
       answered(askedAt, Date.parse(answer.now))
       return true
     },
@@ -316,8 +321,14 @@ export function startSync(o: SyncOptions): Sync {
     if (!revoked) void runNow(pulse)
   }
 
+  /** Somebody looks again, perhaps after having enrolled in another tab: ask at once what has changed. */
+  function onVisible(): void {
+    if (!document.hidden && !revoked) void runNow(pulse)
+  }
+
   window.addEventListener('online', onOnline)
   window.addEventListener('offline', onOffline)
+  document.addEventListener('visibilitychange', onVisible)
   wake()
 
   return {
@@ -333,6 +344,7 @@ export function startSync(o: SyncOptions): Sync {
       clearTimeout(timer)
       window.removeEventListener('online', onOnline)
       window.removeEventListener('offline', onOffline)
+      document.removeEventListener('visibilitychange', onVisible)
     },
   }
 }

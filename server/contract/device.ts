@@ -45,5 +45,7 @@ export const HeartbeatAnswer = z.object({
   now: Instant,
   /** The build the server serves; a kiosk on another one is out of date. */
   app_version: z.string(),
+  /** Moves whenever anything of any roster has changed; a kiosk that sees another one than at its last heartbeat pulls. */
+  roster_version: z.string().optional(),
 })
 export type HeartbeatAnswer = z.infer<typeof HeartbeatAnswer>

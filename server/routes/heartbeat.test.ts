@@ -17,7 +17,7 @@ const beat = (body: unknown, key: string | undefined = school.deviceKey): Promis
 it('is kept, and answered with the time and the build to run', async () => {
   const full: Heartbeat = { device_id: 'pi-lab301', app_version: '1', model: 'mobilefacenet-192-r1', lesson: null, camera: 'live', frame_ms: 40.5, embed_ms: null, frames: 900, faces: 3, unsent_marks: 2, refused_marks: 0, roster_pulled_at: NOW.toISOString(), storage_persisted: false }
   const response = await beat(full)
-  expect(HeartbeatAnswer.parse(await response.json())).toEqual({ now: NOW.toISOString(), app_version: '0.0.0+test' })
+  expect(HeartbeatAnswer.parse(await response.json())).toEqual({ now: NOW.toISOString(), app_version: '0.0.0+test', roster_version: expect.stringMatching(/^\d+$/) })
   const [device] = await school.db.sql<{ last_seen_at: string; unsent: number }[]>`
     SELECT last_seen_at::text AS last_seen_at, (last_heartbeat->>'unsent_marks')::integer AS unsent FROM devices WHERE device_id = 'pi-lab301'`
   expect(device).toMatchObject({ unsent: 2 })

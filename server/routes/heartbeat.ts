@@ -1,9 +1,10 @@
-/** `POST /api/v1/heartbeat`: how a kiosk is, once a minute; the answer tells it the time and the build it should run. */
+/** `POST /api/v1/heartbeat`: how a kiosk is, once a minute; the answer tells it the time, the build it should run, and whether any roster has changed. */
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { Heartbeat } from '#contract/device'
 import type { HeartbeatAnswer } from '#contract/device'
 import { saveHeartbeat } from '../../db/devices.ts'
+import { rosterVersion } from '../../db/roster.ts'
 import type { AppEnv, AppParts } from '../app-parts.ts'
 import { onlyFor, refuseOtherDevices } from '../identity.ts'
 import { KnownDate, parse, readJson } from '../request-body.ts'
@@ -17,7 +18,7 @@ export function heartbeatRoutes(parts: AppParts): Hono<AppEnv> {
     await refuseOtherDevices(db, c.var.identity, beat.device_id)
     const receivedAt = now()
     await saveHeartbeat(db, beat, receivedAt)
-    const answer: HeartbeatAnswer = { now: receivedAt.toISOString(), app_version: appVersion }
+    const answer: HeartbeatAnswer = { now: receivedAt.toISOString(), app_version: appVersion, roster_version: await rosterVersion(db) }
     return c.json(answer)
   })
   return routes
