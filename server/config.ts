@@ -9,7 +9,7 @@ import type { DeviceSettings } from '#contract/device'
  * Cosine that a track's mean embedding must reach with a student's template.
  * Measured by replaying nine clips of four people before one camera (faces 50 to 80 px wide) through
  * kiosk/attendance, one or three frames of another clip enrolled: from .62 on nobody was taken for another
- * (0 of 960 clip and roster pairs, at .60: 18), and up to .68 everybody was known in every clip (192 of 192).
+ * (0 of 960 pairs of clip and roster, at .60: up to 18), and up to .68 everybody was known in every clip (192 of 192).
  * On LFW's photos (50 students, 300 strangers, single photos) it accepts no stranger. The middle is taken.
  */
 const RECOGNITION_THRESHOLD = 0.65

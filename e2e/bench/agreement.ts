@@ -15,19 +15,37 @@ import { openVisionPage } from './vision-page.ts'
 
 const STAGES = ['detect', 'align', 'embed', 'frame'] as const
 
-const { values } = parseArgs({ options: { images: { type: 'string' }, most: { type: 'string', default: '200' }, json: { type: 'boolean', default: false } } })
-const most = Number(values.most)
-if (!values.images || !(most >= 1)) {
-  console.error('npm run bench:agreement -- --images DIR [--most N] [--json]\n  DIR: a folder of .jpg or .png photos, searched through; N: how many of them, evenly picked (default 200)')
+const USAGE = `npm run bench:agreement -- --images DIR [--most N] [--json]
+
+  --images DIR   a folder of .jpg or .png photos, searched through
+  --most N       how many of them, evenly picked (default 200)
+  --json         one JSON object on stdout`
+
+function refuse(why: string): never {
+  console.error(`${why}\n\n${USAGE}`)
   process.exit(2)
 }
+
+function readArguments() {
+  try {
+    return parseArgs({ options: { images: { type: 'string' }, most: { type: 'string', default: '200' }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } }).values
+  } catch (fault) {
+    return refuse((fault as Error).message)
+  }
+}
+
+const values = readArguments()
+if (values.help) {
+  console.log(USAGE)
+  process.exit(0)
+}
+const most = Number(values.most)
+if (!(most >= 1)) refuse(`--most ${values.most}: must be a number of photos`)
+if (!values.images) refuse('--images is needed')
 const folder = resolve(process.env['INIT_CWD'] ?? process.cwd(), values.images)
 const entries = await readdir(folder, { recursive: true }).catch(() => [])
 const all = entries.filter((name) => /\.(jpe?g|png)$/i.test(name)).sort()
-if (all.length === 0) {
-  console.error(`--images ${folder}: there is no .jpg or .png in it`)
-  process.exit(2)
-}
+if (all.length === 0) refuse(`--images ${folder}: there is no .jpg or .png in it`)
 const photos = all.length <= most ? all : Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)]!)
 
 await makeModels()

@@ -110,7 +110,7 @@ class Kiosk {
     this.update = watchAppUpdate({
       onReady: () => {
         this.updateReady = true
-        this.takeUpdateBetweenLessons()
+        if (!this.inLesson) this.takeUpdate()
       },
     })
     this.startSync()
@@ -209,7 +209,9 @@ class Kiosk {
     const lesson = lessonAt(this.lessons() ?? [], this.now())
     if (!schedule || !lesson) return this.leaveLesson()
     const now = this.inLesson?.lesson
-    if (!reopen && now?.lesson_id === lesson.lesson_id && now.held_on === lesson.held_on) return
+    const same = now?.lesson_id === lesson.lesson_id && now.held_on === lesson.held_on
+    if (same && !reopen) return
+    if (now && !same) this.takeUpdate()
     this.inLesson = await openInLesson({ schedule, lesson, lapsed: this.roster?.lapsed ?? false, model: this.vision()?.model, store: this.store })
     this.watch()
   }
@@ -221,12 +223,12 @@ class Kiosk {
     this.greeting = undefined
     this.camera?.close()
     this.camera = undefined
-    this.takeUpdateBetweenLessons()
+    this.takeUpdate()
   }
 
-  /** A new app is taken between two lessons, never in one. */
-  private takeUpdateBetweenLessons(): void {
-    if (this.updateReady && !this.inLesson) this.update?.activate()
+  /** A new app is taken between two lessons, also where one follows the other, and never in one. */
+  private takeUpdate(): void {
+    if (this.updateReady) void this.update?.activate()
   }
 
   // -- frames -------------------------------------------------------------------------------
