@@ -160,7 +160,8 @@ function titles(shown: ScreenState, place: Place | undefined): { heading: string
   if (!place) return { heading: 'FastrackAI', below: '' }
   const lesson: LessonCard | undefined = 'lesson' in shown ? shown.lesson : undefined
   if (lesson) {
-    const below = [lesson.courseCode, place.roomName, span(lesson.startsAt, lesson.endsAt, place.timeZone)]
+    // The room, which everybody in it knows, is what may be cut.
+    const below = [span(lesson.startsAt, lesson.endsAt, place.timeZone), lesson.courseCode, place.roomName]
     return { heading: lesson.courseName, below: below.filter(Boolean).join(' · ') }
   }
   return { heading: place.roomName || 'FastrackAI', below: dayName(place.now, place.timeZone) }

@@ -18,6 +18,7 @@ import {
 } from '#contract/people'
 import { CourseHistory, Lessons, Register, StudentHistory, type CorrectionRequest } from '#contract/register'
 import { Refused, Unreachable, request, type Ask } from './request.ts'
+import { announceRosterChange } from './same-browser.ts'
 
 /** Which school is asked, and as whom. A page asks its own origin with its cookie; a command names both. */
 export interface School {
@@ -213,11 +214,18 @@ export const saveConsent = (studentId: string, consent: ConsentRequest, school: 
 
 /** Withdraws consent, which erases every template of the student on the server, and on each kiosk at its next contact. */
 export const withdrawConsent = (studentId: string, school: School = OWN): Promise<Student> =>
-  ask(school, `${studentPath(studentId)}/consent`, { method: 'DELETE', answer: Student })
+  tellingTabs(ask(school, `${studentPath(studentId)}/consent`, { method: 'DELETE', answer: Student }), school)
 
 /** Replaces the student's templates. Throws Refused `consent_missing` without consent on record. */
 export const saveTemplates = (studentId: string, templates: TemplatesRequest['templates'], school: School = OWN): Promise<Student> =>
-  ask(school, `${studentPath(studentId)}/templates`, { method: 'PUT', body: { templates }, answer: Student })
+  tellingTabs(ask(school, `${studentPath(studentId)}/templates`, { method: 'PUT', body: { templates }, answer: Student }), school)
+
+/** A kiosk in another tab of this browser hears at once that somebody's templates have changed; the others ask within a minute. */
+async function tellingTabs(change: Promise<Student>, school: School): Promise<Student> {
+  const student = await change
+  if (school === OWN) announceRosterChange()
+  return student
+}
 
 /** How near a face is to the templates on record. Templates themselves never leave the server for this. */
 export const verify = (studentId: string, face: VerifyRequest, school: School = OWN): Promise<VerifyAnswer> =>

@@ -12,6 +12,7 @@ import type { Pace } from './pace.ts'
 import { pullRoster } from './pull.ts'
 import { pushUnsent } from './push.ts'
 import { Misfit, Refused, Unreachable } from './request.ts'
+import { hearRosterChange } from './same-browser.ts'
 
 export interface Contact {
   /** Whether the last request was answered by our server. */
@@ -321,14 +322,15 @@ export function startSync(o: SyncOptions): Sync {
     if (!revoked) void runNow(pulse)
   }
 
-  /** Somebody looks again, perhaps after having enrolled in another tab: ask at once what has changed. */
-  function onVisible(): void {
+  /** Somebody looks again, or enrolled in another tab: ask at once what has changed. */
+  function onHint(): void {
     if (!document.hidden && !revoked) void runNow(pulse)
   }
 
   window.addEventListener('online', onOnline)
   window.addEventListener('offline', onOffline)
-  document.addEventListener('visibilitychange', onVisible)
+  document.addEventListener('visibilitychange', onHint)
+  const stopHearing = hearRosterChange(onHint)
   wake()
 
   return {
@@ -344,7 +346,8 @@ export function startSync(o: SyncOptions): Sync {
       clearTimeout(timer)
       window.removeEventListener('online', onOnline)
       window.removeEventListener('offline', onOffline)
-      document.removeEventListener('visibilitychange', onVisible)
+      document.removeEventListener('visibilitychange', onHint)
+      stopHearing()
     },
   }
 }
