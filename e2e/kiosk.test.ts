@@ -8,7 +8,7 @@ import { z } from 'zod'
 import type { Diagnostics, ScreenState } from '../kiosk/classroom/state.ts'
 import { launchChromium, killChromium } from './chromium.ts'
 import { ANNA_ENROLLED, ANNA_LATER, BEA, CLEO, clipOf, enrolPhotos } from './faces.ts'
-import { type School, startSchool } from './school.ts'
+import { type School, clearOfTheBell, startSchool } from './school.ts'
 
 interface Screen extends HTMLElement {
   state: ScreenState
@@ -27,6 +27,7 @@ beforeAll(async () => {
   school = await startSchool()
   ;[anna, cleo] = await Promise.all([clipOf(join(folder, 'anna.y4m'), [ANNA_LATER]), clipOf(join(folder, 'cleo.y4m'), [CLEO])])
   await enrolPhotos(school, { S001: ANNA_ENROLLED, S002: BEA })
+  await clearOfTheBell()
   lesson = await school.lessonNow()
 })
 

@@ -238,6 +238,12 @@ export async function startSchool(o: SchoolOptions = {}): Promise<School> {
   return school
 }
 
+/** The demo school's lessons change on the hour: waits until the next has begun if this one ends within two minutes, so that one test is one lesson. */
+export async function clearOfTheBell(): Promise<void> {
+  const left = 3_600_000 - (Date.now() % 3_600_000)
+  if (left < 120_000) await sleep(left + 1_000)
+}
+
 async function healthy(url: string): Promise<boolean> {
   try {
     // eslint-disable-next-line no-restricted-globals -- a script's request, not the app's

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Student } from '#contract/people'
 import { launchChromium } from './chromium.ts'
 import { ANNA_ENROLLED, BEA, CLEO, clipOf, portrait } from './faces.ts'
-import { type School, startSchool } from './school.ts'
+import { type School, clearOfTheBell, startSchool } from './school.ts'
 
 let folder: string
 let school: School
@@ -23,6 +23,7 @@ beforeAll(async () => {
   await page.getByLabel('Name').fill('office')
   await page.getByLabel('Password', { exact: true }).fill(school.officePassword)
   await page.getByRole('button', { name: 'Sign in' }).click()
+  await clearOfTheBell()
   await page.getByText('On now').waitFor()
 })
 
