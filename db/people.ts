@@ -6,7 +6,7 @@ import type postgres from 'postgres'
 import type { Database } from './connect.ts'
 import { iso } from './registers.ts'
 import { embeddingOf } from './roster.ts'
-import { courses as courseTable, students as studentTable, templates as templateTable } from './schema.ts'
+import { students as studentTable, templates as templateTable } from './schema.ts'
 import { storable } from './storable.ts'
 
 /** All, by id. */
@@ -46,12 +46,6 @@ export async function courses(db: Database): Promise<Course[]> {
       (SELECT coalesce(json_agg(e.student_id ORDER BY e.student_id COLLATE "C"), '[]')
        FROM enrollments e WHERE e.course_id = c.course_id AND e.enrolled_to IS NULL) AS student_ids
     FROM courses c ORDER BY c.course_id COLLATE "C"`
-}
-
-/** Adds the course, or changes what is said of it. */
-export async function saveCourse(db: Database, { course_id, ...said }: Omit<Course, 'student_ids'>): Promise<void> {
-  const row = { ...said, course_code: storable(said.course_code), course_name: storable(said.course_name), department: storable(said.department) }
-  await db.orm.insert(courseTable).values({ course_id, ...row }).onConflictDoUpdate({ target: courseTable.course_id, set: row })
 }
 
 /**

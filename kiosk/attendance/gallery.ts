@@ -54,10 +54,3 @@ export function normalise(vector: Float32Array): boolean {
   for (let i = 0; i < vector.length; i++) vector[i]! /= norm
   return true
 }
-
-/** Cosine of two unit vectors of one length. */
-export function cosine(a: Float32Array, b: Float32Array): number {
-  let dot = 0
-  for (let i = 0; i < a.length; i++) dot += a[i]! * b[i]!
-  return dot
-}

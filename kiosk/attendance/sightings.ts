@@ -10,8 +10,9 @@
  *   5. a track that never gets there is a stranger after UNKNOWN_AFTER sightings, though it may
  *      still turn out to be a student who had looked away.
  */
+import { cosine } from '#contract/model'
 import type { Box, Face, SeenFrame } from '../vision/face.ts'
-import { type Gallery, cosine, normalise } from './gallery.ts'
+import { type Gallery, normalise } from './gallery.ts'
 import { type MatchRule, matchFaces } from './matcher.ts'
 
 /** Frames in a row whose track mean must name the same student. */

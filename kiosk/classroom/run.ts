@@ -124,6 +124,7 @@ class Kiosk {
   }
 
   private async tick(): Promise<void> {
+    this.diagnostics.ms = this.medians.all()
     if (this.greeting && this.clock() > this.greeting.until) this.greeting = undefined
     await this.chooseLesson(false)
     this.render()
@@ -286,7 +287,6 @@ class Kiosk {
     const told = this.diagnostics
     told.frames += 1
     told.facesSeen += seen.faces.length
-    told.ms = this.medians.all()
     if (seen.faces.length > 0) told.firstFaceAt ??= performance.now()
     for (const { verdict } of known) {
       if (verdict.kind !== 'unknown') continue

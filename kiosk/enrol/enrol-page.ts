@@ -7,7 +7,7 @@ import { css, html, nothing, type PropertyValues, type TemplateResult } from 'li
 import { customElement, state } from 'lit/decorators.js'
 import { keyed } from 'lit/directives/keyed.js'
 import type { ConsentRequest, Session, Student } from '#contract/people'
-import { look, problemNote, waiting } from '../staff/look.ts'
+import { look, problemNote, waiting, wholePage } from '../staff/look.ts'
 import { SignedInPage, tellSignedOut } from '../staff/signed-in-page.ts'
 import { problemWords } from '../staff/wording.ts'
 import { isSignedOut, lessonsOn, saveConsent, saveTemplates, students, withdrawConsent } from '../sync/office.ts'
@@ -22,16 +22,8 @@ import './student-picker.ts'
 export class EnrolPage extends SignedInPage {
   static override styles = [
     look,
+    wholePage,
     css`
-      :host {
-        min-height: 100dvh;
-        background: var(--ground);
-      }
-      main {
-        max-width: 68rem;
-        margin: 0 auto;
-        padding: 1rem 1rem 4rem;
-      }
       .columns {
         display: grid;
         grid-template-columns: 20rem minmax(0, 1fr);
@@ -83,9 +75,6 @@ export class EnrolPage extends SignedInPage {
         }
       }
       @media (max-width: 32rem) {
-        main {
-          padding: 0.75rem 0.6rem 4rem;
-        }
         .step {
           padding: var(--space-3);
         }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ModelEmbedding } from '#contract/model'
-import { NOT_STEADY, cosine, someoneElse, steadier, templateOf, type Steadiness } from './shots.ts'
+import { ModelEmbedding, cosine } from '#contract/model'
+import { NOT_STEADY, someoneElse, steadier, templateOf, type Steadiness } from './shots.ts'
 
 const unit = fc
   .array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: 192, maxLength: 192 })

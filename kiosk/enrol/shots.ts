@@ -2,7 +2,7 @@
  * What enrolment knows of shots, wherever they come from (camera, photo file, command): whether they
  * show one person, what is sent of them, and when the camera's next one is due. Pure; knows no picture.
  */
-import { CURRENT_MODEL, type ModelEmbedding } from '#contract/model'
+import { CURRENT_MODEL, type ModelEmbedding, cosine } from '#contract/model'
 
 /** So many shots by camera: three templates miss 0-1 % of a class where one misses 3 % (LFW, threshold .55). */
 export const SHOTS_WANTED = 3
@@ -15,13 +15,6 @@ export const SHOTS_MOST = 10
  * same from different with 99.4 % right; soft small faces of one person go down to .55, so this refuses hardly anyone.
  */
 export const SAME_PERSON_COSINE = 0.37
-
-/** Embeddings are unit vectors: the cosine of two is their dot product. */
-export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0)
-  return sum
-}
 
 /**
  * Whether a further shot shows the person of those already taken. One that is like any of them is enough:

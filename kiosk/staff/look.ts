@@ -229,6 +229,24 @@ export const look = css`
   }
 `
 
+/** Of the element that is the page itself. */
+export const wholePage = css`
+  :host {
+    min-height: 100dvh;
+    background: var(--ground);
+  }
+  main {
+    max-width: 68rem;
+    margin: 0 auto;
+    padding: 1rem 1rem 4rem;
+  }
+  @media (max-width: 32rem) {
+    main {
+      padding: 0.75rem 0.6rem 4rem;
+    }
+  }
+`
+
 export const waiting = (what: string): TemplateResult => html`<p class="waiting" role="status">${what}</p>`
 
 /** What went wrong, with the way out. */

@@ -2,10 +2,10 @@
  * The teacher's and the office's view, on /office: which lessons, who is in them, and why.
  * Knows the server only through sync/office.ts, and no camera, model or template.
  */
-import { css, html, type TemplateResult } from 'lit'
+import { html, type TemplateResult } from 'lit'
 import { customElement, state } from 'lit/decorators.js'
 import { hashOf, routeOf, type Route } from './route.ts'
-import { look } from './look.ts'
+import { look, wholePage } from './look.ts'
 import { SignedInPage } from './signed-in-page.ts'
 import './lesson-list.ts'
 import './lesson-register.ts'
@@ -13,25 +13,7 @@ import './record-history.ts'
 
 @customElement('staff-page')
 export class StaffPage extends SignedInPage {
-  static override styles = [
-    look,
-    css`
-      :host {
-        min-height: 100dvh;
-        background: var(--ground);
-      }
-      main {
-        max-width: 68rem;
-        margin: 0 auto;
-        padding: 1rem 1rem 4rem;
-      }
-      @media (max-width: 32rem) {
-        main {
-          padding: 0.75rem 0.6rem 4rem;
-        }
-      }
-    `,
-  ]
+  static override styles = [look, wholePage]
 
   protected override readonly where = 'office'
   @state() private route: Route = routeOf(location.hash)

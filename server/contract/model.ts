@@ -18,6 +18,13 @@ export const CURRENT_MODEL: ModelId = 'mobilefacenet-192-r1'
 
 export const ModelId = z.enum(modelIds)
 
+/** Cosine of two unit vectors of one model's space: their dot product. */
+export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0)
+  return sum
+}
+
 /** How far from 1 the length of a unit vector may be: embeddings travel rounded to 5 decimals. */
 const UNIT_TOLERANCE = 0.01
 

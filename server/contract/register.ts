@@ -1,6 +1,7 @@
 /** One lesson's list of students with their status, and how people change it. */
 import { z } from 'zod'
-import { CourseId, Instant, LessonId, RoomId, SchoolDate, StudentId } from './ids.ts'
+import { CourseId, Instant, LessonId, SchoolDate, StudentId } from './ids.ts'
+import { Lesson } from './schedule.ts'
 
 /** What a person may set. */
 export const CorrectedStatus = z.enum(['present', 'late', 'absent', 'excused'])
@@ -36,15 +37,7 @@ export const RegisterEntry = z.object({
 })
 export type RegisterEntry = z.infer<typeof RegisterEntry>
 
-export const LessonSummary = z.object({
-  lesson_id: LessonId,
-  held_on: SchoolDate,
-  course_id: CourseId,
-  course_code: z.string(),
-  course_name: z.string(),
-  room_id: RoomId,
-  starts_at: Instant,
-  ends_at: Instant,
+export const LessonSummary = Lesson.omit({ student_ids: true }).extend({
   enrolled: z.int(),
   /** Students with status present or late. */
   here: z.int(),

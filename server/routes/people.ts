@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import type { Context } from 'hono'
 import { z } from 'zod'
 import { CourseId, StudentId } from '#contract/ids'
+import { cosine } from '#contract/model'
 import { ConsentRequest, EnrolmentRequest, StudentRequest, TemplatesRequest, VerifyRequest } from '#contract/people'
 import type { Student, VerifyAnswer } from '#contract/people'
 import { courses, saveConsent, saveEnrolment, saveStudent, saveTemplates, student, students, templatesOf, withdrawConsent } from '../../db/people.ts'
@@ -62,7 +63,7 @@ export function peopleRoutes(parts: AppParts): Hono<AppEnv> {
     const face = await readJson(c, VerifyRequest)
     const kept = await templatesOf(db, id)
     if (!kept) throw noStudent(id)
-    const similarities = kept.filter(({ model }) => model === face.model).map(({ embedding }) => dot(embedding, face.embedding))
+    const similarities = kept.filter(({ model }) => model === face.model).map(({ embedding }) => cosine(embedding, face.embedding))
     const similarity = similarities.length > 0 ? Math.max(...similarities) : null
     const threshold = settings.recognition_threshold
     const answer: VerifyAnswer = { similarity, threshold, match: similarity !== null && similarity >= threshold }
@@ -86,9 +87,4 @@ export function peopleRoutes(parts: AppParts): Hono<AppEnv> {
   })
 
   return routes
-}
-
-/** Cosine of two unit vectors of one model. */
-function dot(a: number[], b: number[]): number {
-  return a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0)
 }
