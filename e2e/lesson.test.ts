@@ -1,0 +1,102 @@
+/** A mark is on disk before it is on screen: the kiosk's lesson with its real store, in a real Chromium. */
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { CURRENT_MODEL, EMBEDDING_LENGTH } from '#contract/model'
+import type { Schedule } from '#contract/schedule'
+import type { openInLesson } from '../kiosk/classroom/in-lesson.ts'
+import type { Store } from '../kiosk/store/store.ts'
+import type { SeenFrame } from '../kiosk/vision/face.ts'
+import { launchChromium } from './chromium.ts'
+import { type PartPage, buildParts, pageOf, servePage } from './part-page.ts'
+
+interface Parts {
+  openStore(o: { name: string }): Promise<Store>
+  openInLesson: typeof openInLesson
+}
+
+let chromium: BrowserContext
+let server: PartPage
+let page: Page
+
+beforeAll(async () => {
+  const parts = await buildParts({ store: 'kiosk/store/store.ts', lesson: 'kiosk/classroom/in-lesson.ts' })
+  parts.set('/', pageOf(['store', 'lesson']))
+  server = await servePage(parts)
+  chromium = await launchChromium()
+  page = await chromium.newPage()
+  await page.goto(server.origin)
+  await page.waitForFunction(() => 'kiosk' in window)
+})
+
+afterAll(async () => {
+  await chromium?.close()
+  await server?.goAway()
+})
+
+const embedding = Array.from({ length: EMBEDDING_LENGTH[CURRENT_MODEL] }, (_, i) => (i === 0 ? 1 : 0))
+const schedule = {
+  room: { room_id: 'R', name: 'Room' },
+  school: { name: 'School', time_zone: 'UTC' },
+  now: '2026-11-23T09:01:00.000Z',
+  settings: { recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+  current_class: {
+    lesson_id: '7', held_on: '2026-11-23', course_id: 'C', course_code: 'C', course_name: 'Course', room_id: 'R',
+    starts_at: '2026-11-23T09:00:00.000Z', ends_at: '2026-11-23T10:00:00.000Z', student_ids: ['S1'],
+  },
+  students: [{ student_id: 'S1', first_name: 'Ada', last_name: 'L', templates: [{ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model: CURRENT_MODEL, embedding }] }],
+  ahead: { lessons: [], students: [] },
+} satisfies Schedule
+
+/** Shows the student's face for some frames; what the screen would say while each is in work, and after it. */
+function attend(o: { database: string; frames: number; diskFailsUntil: number }) {
+  return page.evaluate(async ({ schedule: given, embedding: face, database, frames, diskFailsUntil }) => {
+    const { openStore, openInLesson: openLesson } = (window as unknown as { kiosk: Parts }).kiosk
+    const store = await openStore({ name: database })
+    const lesson = await openLesson({ schedule: given, lesson: given.current_class, lapsed: false, model: 'mobilefacenet-192-r1', store })
+    const told: { during: number; after: number; named: boolean; marked: number; fault: boolean; onDisk: number }[] = []
+    const { add } = IDBObjectStore.prototype
+    const { put } = IDBObjectStore.prototype
+    for (let i = 0; i < frames; i++) {
+      // The platform's fault, not ours: the disk takes nothing.
+      const full = (): never => {
+        throw new DOMException('The disk is full.', 'QuotaExceededError')
+      }
+      IDBObjectStore.prototype.add = i < diskFailsUntil ? full : add
+      IDBObjectStore.prototype.put = i < diskFailsUntil ? full : put
+      const seen: SeenFrame = {
+        takenAt: i * 100, width: 640, height: 480, ms: { detect: 0, align: 0, embed: 0, frame: 0 },
+        faces: [{
+          box: { x: 0, y: 0, width: 100, height: 100 }, score: 1, refused: undefined, embedding: Float32Array.from(face),
+          quality: { width: 100, brightness: 120, sharpness: 100, yaw: 0, pitch: 0, roll: 0, presence: 1 },
+        }],
+      }
+      const taking = lesson.take(seen, Date.parse(given.now) + i * 100)
+      const during = lesson.present().length
+      const taken = await taking
+      told.push({
+        during, after: lesson.present().length, named: taken.faces.some(({ name }) => name !== undefined),
+        marked: taken.marked.length, fault: taken.storageFault !== undefined, onDisk: (await store.marksOfLesson('2026-11-23', '7')).length,
+      })
+    }
+    IDBObjectStore.prototype.add = add
+    IDBObjectStore.prototype.put = put
+    store.close()
+    return told
+  }, { schedule, embedding, ...o })
+}
+
+describe('a mark is on disk before it is on screen', () => {
+  test('nobody is shown while the mark is being written, and everybody shown is on the disk', async () => {
+    const told = await attend({ database: 'well', frames: 6, diskFailsUntil: 0 })
+    expect(told.map(({ marked }) => marked)).toEqual([0, 0, 1, 0, 0, 0])
+    expect(told[2]).toMatchObject({ during: 0, after: 1, named: true, onDisk: 1 })
+    for (const { after, onDisk } of told) expect(after).toBeLessThanOrEqual(onDisk)
+  })
+
+  test('a student whom the disk refuses is neither named nor counted, and is marked when it takes marks again', async () => {
+    const told = await attend({ database: 'full', frames: 6, diskFailsUntil: 4 })
+    expect(told.map(({ fault }) => fault)).toEqual([false, false, true, true, false, false])
+    for (const { after, named, onDisk } of told.slice(0, 4)) expect({ after, named, onDisk }).toEqual({ after: 0, named: false, onDisk: 0 })
+    expect(told[4]).toMatchObject({ after: 1, named: true, marked: 1, onDisk: 1 })
+  })
+})
