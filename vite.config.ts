@@ -1,6 +1,7 @@
 /** Builds the app (kiosk/) into dist/ and runs the tests. */
 import { defineConfig } from 'vitest/config'
 import { VitePWA } from 'vite-plugin-pwa'
+import { embeddingModel } from './kiosk/models/app-model.ts'
 
 const root = import.meta.dirname
 // eslint-disable-next-line node/no-process-env -- the server hands its build the version it will announce
@@ -20,6 +21,8 @@ export default defineConfig({
   },
   worker: { format: 'es' },
   plugins: [
+    // eslint-disable-next-line node/no-process-env -- the server hands its build the model that the school uses
+    embeddingModel(process.env.MODEL),
     VitePWA({
       strategies: 'injectManifest',
       srcDir: '.',

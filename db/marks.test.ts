@@ -132,6 +132,58 @@ describe('a bad mark never sinks a good one', () => {
   })
 })
 
+describe('a doubt comes beside its mark', () => {
+  const doubts = () => db.sql<{ held_on: string; lesson_id: string; student_id: string; doubt: string; device_id: string | null }[]>`
+    SELECT held_on::text AS held_on, lesson_id, student_id, doubt, device_id FROM mark_doubts ORDER BY held_on, lesson_id, student_id, doubt`
+
+  test('with the mark or later, once however often it is sent, and the mark stays as it was written', async () => {
+    await db.sql`DELETE FROM attendance_logs`
+    await db.sql`DELETE FROM mark_doubts`
+    const [lesson] = await lessonsOfTheDay()
+    if (!lesson) throw new Error('no lesson')
+    const mark = { ...markOf('S001', lesson, 3), method: 'face' as const }
+    expect(await insertMarks(db, [mark, { ...markOf('S002', lesson, 3), method: 'pin', confidence: 1, doubt: 'no_life_seen' }], NOW)).toEqual([{ outcome: 'stored' }, { outcome: 'stored' }])
+    const before = await db.sql`SELECT * FROM attendance_logs ORDER BY student_id`
+    const again = { ...mark, method: 'face_and_tap' as const, doubt: 'looks_like_a_picture' as const }
+    for (let i = 0; i < 3; i++) expect(await insertMarks(db, [again, again], NOW)).toEqual([{ outcome: 'duplicate' }, { outcome: 'duplicate' }])
+    expect(await db.sql`SELECT * FROM attendance_logs ORDER BY student_id`).toEqual(before)
+    expect(before.map((row) => row.method)).toEqual(['face', 'pin'])
+    expect(await doubts()).toEqual([
+      { held_on: lesson.held_on, lesson_id: lesson.lesson_id, student_id: 'S001', doubt: 'looks_like_a_picture', device_id: 'pi-lab301' },
+      { held_on: lesson.held_on, lesson_id: lesson.lesson_id, student_id: 'S002', doubt: 'no_life_seen', device_id: 'pi-lab301' },
+    ])
+    await expect(db.sql`UPDATE mark_doubts SET doubt = 'no_life_seen'`).rejects.toThrow(/refused/)
+  })
+
+  test('however doubts and marks are repeated, cut into batches and sent at the same time, each is kept once, and none of a refused mark', async () => {
+    const lessons = (await lessonsOfTheDay()).slice(0, 2)
+    const arrival = fc.record({
+      student: fc.constantFrom('S001', 'S002', 'S003', 'S999'), lesson: fc.nat(1), minute: fc.nat(59),
+      doubt: fc.constantFrom(undefined, undefined, 'no_life_seen' as const, 'looks_like_a_picture' as const),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(arrival, { minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 5 }), async (batches) => {
+        await db.sql`DELETE FROM attendance_logs`
+        await db.sql`DELETE FROM mark_doubts`
+        const sent = batches.map((batch) => batch.flatMap(({ student, lesson, minute, doubt }) => {
+          const held = lessons[lesson]
+          return held ? [{ ...markOf(student, held, minute), ...(doubt ? { doubt } : {}) }] : []
+        }))
+        await Promise.all([...sent, ...sent.toReversed()].map((batch) => insertMarks(db, batch, NOW)))
+        const expected = new Set(sent.flat().filter((mark) => mark.doubt && mark.student_id !== 'S999').map((mark) => `${mark.held_on} ${mark.lesson_id} ${mark.student_id} ${mark.doubt}`))
+        expect((await doubts()).map((row) => `${row.held_on} ${row.lesson_id} ${row.student_id} ${row.doubt}`).sort()).toEqual([...expected].sort())
+      }),
+      { numRuns: 25 },
+    )
+  })
+
+  test('a method or a doubt that nobody knows is refused by name', async () => {
+    const wrong = { ...scripted(), method: 'smell' } as unknown as NewMark
+    const odd = { ...scripted(), doubt: 'x"},{"' } as unknown as NewMark
+    expect(await insertMarks(db, [wrong, odd], NOW)).toMatchObject([{ outcome: 'refused', field: 'method' }, { outcome: 'refused', field: 'doubt' }])
+  })
+})
+
 describe('a record without a lesson finds its own', () => {
   test('the lesson that is on, else the one that begins within ten minutes, else none', async () => {
     await db.sql`DELETE FROM attendance_logs`
@@ -230,6 +282,13 @@ test('a stored mark is announced to whoever watches the registers, a duplicate i
   await insertMarks(db, [markOf('S001', second, 1)], NOW)
   while (heard.length < 2) await new Promise<void>((resolve) => { wake = resolve })
   expect(heard).toEqual([`2026-03-02 ${first.lesson_id}`, `2026-03-02 ${second.lesson_id}`])
+  // A doubt is news, and news once.
+  const doubted = { ...markOf('S002', first, 1), doubt: 'no_life_seen' as const }
+  await insertMarks(db, [doubted], NOW)
+  await insertMarks(db, [doubted], NOW)
+  await insertMarks(db, [markOf('S002', second, 1)], NOW)
+  while (heard.length < 4) await new Promise<void>((resolve) => { wake = resolve })
+  expect(heard.slice(2)).toEqual([`2026-03-02 ${first.lesson_id}`, `2026-03-02 ${second.lesson_id}`])
   await stop()
 })
 

@@ -4,8 +4,12 @@
  * [Note: The key is the rule] A mark is known by (held_on, lesson_id, student_id), the primary key of
  * attendance_logs. A replay, a second device or two servers at once meet that key and change nothing;
  * no code here remembers what it has seen.
+ *
+ * [Note: A doubt comes beside its mark] A mark is never changed. A kiosk that comes to doubt one sends it again with
+ * the doubt; the mark is then a duplicate, and the doubt is kept in mark_doubts by the same statement, under a key
+ * of its own. So the answer that names the mark is the doubt's receipt too.
  */
-import type { AttendanceRecord, RefusalCode } from '#contract/attendance'
+import type { AttendanceRecord, Doubt, MarkMethod, RefusalCode } from '#contract/attendance'
 import type { CourseHistory, HistoryEntry, StudentHistory } from '#contract/register'
 import type { Database } from './connect.ts'
 import { announceRegisters, historyEntries } from './registers.ts'
@@ -35,7 +39,7 @@ export async function insertMarks(db: Database, marks: NewMark[], receivedAt: Da
   const sound = marks.filter((_mark, index) => !faults[index])
   const rows = sound.length > 0 ? await insertSound(db, sound, receivedAt) : []
   const changed = new Map<string, LessonKey>()
-  for (const { held_on, lesson_id, outcome } of rows) if (outcome === 'stored') changed.set(`${held_on} ${lesson_id}`, { held_on, lesson_id })
+  for (const { held_on, lesson_id, outcome, doubted } of rows) if (outcome === 'stored' || doubted) changed.set(`${held_on} ${lesson_id}`, { held_on, lesson_id })
   // The marks are safe; a screen that misses this news reads it with the next.
   await announceRegisters(db, [...changed.values()]).catch(() => {})
   let place = 0
@@ -52,6 +56,8 @@ interface InsertedRow {
   held_on: string
   lesson_id: string
   outcome: 'stored' | 'duplicate' | 'unknown_student' | 'unknown_course' | 'unknown_lesson' | 'other_course' | 'other_time'
+  /** Something new is doubted in that lesson. */
+  doubted: boolean
 }
 
 /** In the order of `marks`. Each column travels as one array: PostgreSQL reads them several times faster than JSON. */
@@ -70,14 +76,16 @@ async function insertSound(db: Database, marks: NewMark[], receivedAt: Date, att
           ${column((mark) => mark.lesson_id)}::text::text[] AS lesson_id,
           ${column((mark) => mark.held_on)}::text::date[] AS held_on,
           ${column((mark) => mark.model)}::text::text[] AS model,
+          ${column((mark) => mark.method)}::text::text[] AS method,
+          ${column((mark) => mark.doubt)}::text::text[] AS doubt,
           ${column((mark) => mark.device_id)}::text::text[] AS device_id
       ), sent AS MATERIALIZED (
-        SELECT r.place, s.student_id, c.course_id, r."timestamp", r.confidence, r.mark_id, r.lesson_id, r.held_on, r.model,
+        SELECT r.place, s.student_id, c.course_id, r."timestamp", r.confidence, r.mark_id, r.lesson_id, r.held_on, r.model, r.method, r.doubt,
           d.device_id, d.classroom_id AS device_room, (r."timestamp" AT TIME ZONE z.time_zone)::date AS local_date
         -- The planner takes generate_series for a thousand rows and arrays alone for ten, and would then compare each mark with each.
         FROM columns k CROSS JOIN LATERAL ROWS FROM (
-          generate_series(1, k.marks), unnest(k.student_id), unnest(k.course_id), unnest(k."timestamp"), unnest(k.confidence), unnest(k.mark_id), unnest(k.lesson_id), unnest(k.held_on), unnest(k.model), unnest(k.device_id)
-        ) AS r (place, student_id, course_id, "timestamp", confidence, mark_id, lesson_id, held_on, model, device_id)
+          generate_series(1, k.marks), unnest(k.student_id), unnest(k.course_id), unnest(k."timestamp"), unnest(k.confidence), unnest(k.mark_id), unnest(k.lesson_id), unnest(k.held_on), unnest(k.model), unnest(k.method), unnest(k.doubt), unnest(k.device_id)
+        ) AS r (place, student_id, course_id, "timestamp", confidence, mark_id, lesson_id, held_on, model, method, doubt, device_id)
         CROSS JOIN (SELECT coalesce((SELECT time_zone FROM school), 'UTC') AS time_zone) z
         LEFT JOIN students s ON s.student_id = r.student_id
         LEFT JOIN courses c ON c.course_id = r.course_id
@@ -99,7 +107,7 @@ async function insertSound(db: Database, marks: NewMark[], receivedAt: Date, att
         WHERE r.lesson_id IS NULL
         ORDER BY r.place, f.classroom_id = r.device_room DESC NULLS LAST, f.starts_at <= r."timestamp" DESC, f.starts_at, f.lesson_id
       ), placed AS (
-        SELECT r.place, r.student_id, r.course_id, r."timestamp", r.confidence, r.mark_id, r.model, r.device_id,
+        SELECT r.place, r.student_id, r.course_id, r."timestamp", r.confidence, r.mark_id, r.model, r.method, r.doubt, r.device_id,
           coalesce(f.held_on, r.held_on, r.local_date) AS held_on,
           coalesce(f.lesson_id, r.lesson_id, 'unscheduled.' || r.course_id) AS lesson_id,
           coalesce(n.classroom_id, f.classroom_id, r.device_room) AS classroom_id,
@@ -121,8 +129,8 @@ async function insertSound(db: Database, marks: NewMark[], receivedAt: Date, att
       ), first AS MATERIALIZED (
         SELECT DISTINCT ON (held_on, lesson_id, student_id) * FROM judged WHERE good ORDER BY held_on, lesson_id, student_id, place
       ), written AS (
-        INSERT INTO attendance_logs AS a (student_id, course_id, "timestamp", confidence, mark_id, lesson_id, held_on, classroom_id, device_id, model, received_at)
-        SELECT student_id, course_id, "timestamp", confidence, mark_id, lesson_id, held_on, classroom_id, device_id, model, ${receivedAt.toISOString()}::timestamptz
+        INSERT INTO attendance_logs AS a (student_id, course_id, "timestamp", confidence, mark_id, lesson_id, held_on, classroom_id, device_id, model, method, received_at)
+        SELECT student_id, course_id, "timestamp", confidence, mark_id, lesson_id, held_on, classroom_id, device_id, model, method, ${receivedAt.toISOString()}::timestamptz
         FROM first
         -- One order for all: two batches with the same marks then wait for each other, and never in a ring.
         ORDER BY held_on, lesson_id, student_id
@@ -130,9 +138,17 @@ async function insertSound(db: Database, marks: NewMark[], receivedAt: Date, att
         RETURNING a.held_on, a.lesson_id, a.student_id
       ), stored AS (
         SELECT f.place FROM first f JOIN written w ON w.held_on = f.held_on AND w.lesson_id = f.lesson_id AND w.student_id = f.student_id
+      ), doubted AS (
+        INSERT INTO mark_doubts AS b (held_on, lesson_id, student_id, doubt, device_id, received_at)
+        SELECT held_on, lesson_id, student_id, doubt, device_id, ${receivedAt.toISOString()}::timestamptz
+        FROM judged WHERE good AND doubt IS NOT NULL
+        ORDER BY held_on, lesson_id, student_id, doubt
+        ON CONFLICT DO NOTHING
+        RETURNING b.held_on, b.lesson_id
       )
       SELECT j.held_on::text AS held_on, j.lesson_id,
-        coalesce(j.fault, CASE WHEN s.place IS NULL THEN 'duplicate' ELSE 'stored' END) AS outcome
+        coalesce(j.fault, CASE WHEN s.place IS NULL THEN 'duplicate' ELSE 'stored' END) AS outcome,
+        j.doubt IS NOT NULL AND (j.held_on, j.lesson_id) IN (SELECT held_on, lesson_id FROM doubted) AS doubted
       FROM judged j
       LEFT JOIN stored s ON s.place = j.place
       ORDER BY j.place`
@@ -172,6 +188,8 @@ function refused(code: RefusalCode, field: string, message: string): MarkOutcome
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const DATE = /^\d{4}-\d{2}-\d{2}$/
+const METHODS: ReadonlySet<MarkMethod> = new Set(['face', 'face_and_tap', 'face_and_pin', 'pin'])
+const DOUBTS: ReadonlySet<Doubt> = new Set(['no_life_seen', 'looks_like_a_picture'])
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 /**
@@ -189,6 +207,8 @@ function faultOf(mark: NewMark, receivedAt: Date): MarkOutcome | undefined {
   if ((mark.lesson_id === undefined) !== (mark.held_on === undefined)) return invalid('held_on', 'must be sent together with lesson_id, or both left out')
   if (mark.mark_id !== undefined && !UUID.test(mark.mark_id)) return invalid('mark_id', 'must be a UUID')
   if (mark.model !== undefined && !ID.test(mark.model)) return invalid('model', 'must be an identifier')
+  if (mark.method !== undefined && !METHODS.has(mark.method)) return invalid('method', `must be one of ${[...METHODS].join(', ')}`)
+  if (mark.doubt !== undefined && !DOUBTS.has(mark.doubt)) return invalid('doubt', `must be one of ${[...DOUBTS].join(', ')}`)
   if (!(mark.confidence >= 0 && mark.confidence <= 1)) return invalid('confidence', 'must be between 0 and 1')
   const age = receivedAt.getTime() - Date.parse(mark.timestamp)
   if (Number.isNaN(age)) return invalid('timestamp', 'must be an ISO 8601 instant with a zone, such as 2024-01-15T09:05:23Z')

@@ -1,5 +1,6 @@
 import { verify } from '@node-rs/argon2'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { LIKENESS_LEVELS } from '#contract/look-alike'
 import { CURRENT_MODEL } from '#contract/model'
 import { Course, Student } from '#contract/people'
 import { accountByName, deleteSession, saveAccount, saveSession, sessionByToken } from './accounts.ts'
@@ -11,8 +12,10 @@ import { DEVICE_KEY, OFFICE_PASSWORD, openDemoSchool } from './test-school.ts'
 const NOW = new Date('2026-03-02T09:20:00Z')
 const later = (minutes: number) => new Date(NOW.getTime() + minutes * 60_000)
 const AGREED = { statement: 'My face may be used to mark me present', given_by: 'the guardian' }
-const FACE = Array.from({ length: 192 }, (_, i) => (i === 0 ? 1 : 0))
-const template = { model: CURRENT_MODEL, embedding: FACE }
+/** Everybody has a face of their own: along the axis of their number. */
+const faceOf = (id: string) => Array.from({ length: 192 }, (_, i) => (i === Number(id.slice(1)) % 192 ? 1 : 0))
+const enrol = (id: string, count: number, at = NOW) =>
+  saveTemplates(db, id, Array.from({ length: count }, () => ({ model: CURRENT_MODEL, embedding: faceOf(id) })), at, { levels: LIKENESS_LEVELS })
 
 let db: Database
 let close: () => Promise<void>
@@ -28,11 +31,11 @@ async function templateCount(id: string): Promise<number | undefined> {
 
 describe('no consent, no template', () => {
   test('without consent nothing is saved, by our code or by anybody\'s SQL', async () => {
-    expect(await saveTemplates(db, 'S001', [template], NOW)).toBe('consent_missing')
+    expect(await enrol('S001', 1)).toEqual({ outcome: 'consent_missing' })
     await expect(db.sql`
       INSERT INTO templates (student_id, model, embedding, enrolled_at) VALUES ('S001', ${CURRENT_MODEL}, decode(repeat('00', 768), 'hex'), now())`).rejects.toThrow(/no consent, no template/)
     expect(await templateCount('S001')).toBe(0)
-    expect(await saveTemplates(db, 'S999', [template], NOW)).toBe('unknown_student')
+    expect(await enrol('S999', 1)).toEqual({ outcome: 'unknown_student' })
   })
 
   test('an embedding of another length, or of a model that nobody knows, is refused by the table itself', async () => {
@@ -45,14 +48,14 @@ describe('no consent, no template', () => {
 
   test('saving again replaces the templates of that model', async () => {
     await saveConsent(db, 'S003', AGREED, NOW)
-    await saveTemplates(db, 'S003', [template, template, template], NOW)
-    await saveTemplates(db, 'S003', [template, template], later(1))
+    await enrol('S003', 3)
+    await enrol('S003', 2, later(1))
     expect((await student(db, 'S003'))?.templates).toEqual([{ model: CURRENT_MODEL, count: 2, enrolled_at: later(1).toISOString() }])
   })
 
   test('withdrawing erases every template and keeps the consent with its end', async () => {
     await saveConsent(db, 'S004', AGREED, NOW)
-    await saveTemplates(db, 'S004', [template, template], NOW)
+    await enrol('S004', 2)
     expect(await withdrawConsent(db, 'S004', later(5))).toBe(true)
     expect(await templateCount('S004')).toBe(0)
     expect((await student(db, 'S004'))?.consent).toBeNull()
@@ -64,7 +67,7 @@ describe('no consent, no template', () => {
 
   test('whoever withdraws by SQL erases the templates too, in the same transaction', async () => {
     await saveConsent(db, 'S005', AGREED, NOW)
-    await saveTemplates(db, 'S005', [template], NOW)
+    await enrol('S005', 1)
     await db.sql`UPDATE consents SET withdrawn_at = now() WHERE student_id = 'S005'`
     expect(await templateCount('S005')).toBe(0)
   })
@@ -72,7 +75,7 @@ describe('no consent, no template', () => {
   test('a withdrawal at the same moment as an enrolment leaves no template, whichever comes first', async () => {
     for (let round = 0; round < 20; round += 1) {
       await saveConsent(db, 'S006', { ...AGREED, statement: `round ${round}` }, NOW)
-      const both = [() => saveTemplates(db, 'S006', [template], NOW), () => withdrawConsent(db, 'S006', NOW)]
+      const both = [() => enrol('S006', 1), () => withdrawConsent(db, 'S006', NOW)]
       await Promise.all((round % 2 ? both : both.toReversed()).map((act) => act()))
       expect(await templateCount('S006')).toBe(0)
     }
@@ -80,7 +83,7 @@ describe('no consent, no template', () => {
 
   test('the same consent again changes nothing; other words take its place, and the templates stay', async () => {
     await saveConsent(db, 'S007', AGREED, NOW)
-    await saveTemplates(db, 'S007', [template], NOW)
+    await enrol('S007', 1)
     await saveConsent(db, 'S007', AGREED, later(1))
     expect((await student(db, 'S007'))?.consent).toEqual({ ...AGREED, given_at: NOW.toISOString() })
     await saveConsent(db, 'S007', { ...AGREED, statement: 'The newer text' }, later(2))
@@ -91,7 +94,7 @@ describe('no consent, no template', () => {
 
   test('of two savings of templates at once one replaces the other', async () => {
     await saveConsent(db, 'S009', AGREED, NOW)
-    await Promise.all(Array.from({ length: 6 }, () => saveTemplates(db, 'S009', [template, template], NOW)))
+    await Promise.all(Array.from({ length: 6 }, () => enrol('S009', 2)))
     expect(await templateCount('S009')).toBe(2)
   })
 
@@ -108,7 +111,7 @@ describe('students and courses', () => {
   test('a student is added, changed and read in the contract\'s shape', async () => {
     await saveStudent(db, 'S100', { first_name: 'Åsa', last_name: "O'Neill\u0000", email: null })
     await saveStudent(db, 'S100', { first_name: 'Åsa', last_name: "O'Neill", email: 'asa@school.example' })
-    expect(Student.parse(await student(db, 'S100'))).toEqual({ student_id: 'S100', first_name: 'Åsa', last_name: "O'Neill", email: 'asa@school.example', course_ids: [], consent: null, templates: [] })
+    expect(Student.parse(await student(db, 'S100'))).toEqual({ student_id: 'S100', first_name: 'Åsa', last_name: "O'Neill", email: 'asa@school.example', course_ids: [], consent: null, templates: [], pin_set_at: null })
     expect((await students(db)).map((one) => Student.parse(one).student_id)).toContain('S100')
     expect(await student(db, 'S999')).toBeUndefined()
   })

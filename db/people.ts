@@ -1,12 +1,14 @@
 /** Students, courses and who takes what; consent, and the templates that exist only under it. */
-import { eq, inArray, sql as fragment } from 'drizzle-orm'
+import type { NearStudent } from '#contract/look-alike'
 import type { ModelEmbedding, ModelId } from '#contract/model'
 import type { ConsentRequest, Course, Student } from '#contract/people'
 import type postgres from 'postgres'
 import type { Database } from './connect.ts'
+import { confirmedOthers, lockComparisons, nearFaces, saveComparison, saveConfirmation } from './look-alikes.ts'
+import type { LikenessLevels, NearFace } from './look-alikes.ts'
 import { iso } from './registers.ts'
 import { embeddingOf } from './roster.ts'
-import { students as studentTable, templates as templateTable } from './schema.ts'
+import { students as studentTable } from './schema.ts'
 import { storable } from './storable.ts'
 
 /** All, by id. */
@@ -27,7 +29,8 @@ function studentRows(sql: postgres.Sql, id: string | null): Promise<Student[]> {
       (SELECT json_build_object('statement', c.statement, 'given_by', c.given_by, 'given_at', ${iso(sql, sql`c.given_at`)})
        FROM consents c WHERE c.student_id = s.student_id AND c.withdrawn_at IS NULL) AS consent,
       (SELECT coalesce(json_agg(json_build_object('model', t.model, 'count', t.count, 'enrolled_at', ${iso(sql, sql`t.enrolled_at`)}) ORDER BY t.model COLLATE "C"), '[]')
-       FROM (SELECT model, count(*)::integer AS count, max(enrolled_at) AS enrolled_at FROM templates WHERE student_id = s.student_id GROUP BY model) t) AS templates
+       FROM (SELECT model, count(*)::integer AS count, max(enrolled_at) AS enrolled_at FROM templates WHERE student_id = s.student_id GROUP BY model) t) AS templates,
+      (SELECT ${iso(sql, sql`p.set_at`)} FROM student_pins p WHERE p.student_id = s.student_id) AS pin_set_at
     FROM students s
     WHERE ${id}::text IS NULL OR s.student_id = ${id}::text
     ORDER BY s.student_id COLLATE "C"`
@@ -109,24 +112,63 @@ export async function withdrawConsent(db: Database, studentId: string, now: Date
   }) as Promise<boolean>
 }
 
+/** What became of templates. `same_person`: faces of other students that are this one's, and nobody has said that they are two people; `unknown_others`: ids in `differentFrom` that are no other student's. In all cases but `saved` nothing was written. */
+export type SavedTemplates =
+  | { outcome: 'saved'; look_alikes: NearStudent[] }
+  | { outcome: 'unknown_student' }
+  | { outcome: 'consent_missing' }
+  | { outcome: 'unknown_others'; ids: string[] }
+  | { outcome: 'same_person'; others: NearStudent[] }
+
+/** How a face is compared with the school's, and what a person has said about it. */
+export interface Comparison {
+  levels: LikenessLevels
+  /** Students who are other people, whatever their faces say; `by` has said so. */
+  differentFrom?: readonly string[]
+  by?: string
+}
+
 /**
  * Replaces the student's templates of the models that are named; other models' stay. A withdrawal at
  * the same moment either comes first, and this is refused, or waits, and erases what this wrote.
+ *
+ * 1. wait for whoever saves templates at this moment; 2. the student, under consent; 3. compare with
+ * the whole school, and refuse the same person; 4. write templates, pairs and what was confirmed, together.
  */
-export async function saveTemplates(db: Database, studentId: string, templates: ModelEmbedding[], now: Date): Promise<'saved' | 'unknown_student' | 'consent_missing'> {
-  return db.orm.transaction(async (tx) => {
-    // The student's row is the lock: of two savings at once the later one replaces what the earlier one wrote.
-    const [known] = await tx.select({ id: studentTable.student_id }).from(studentTable).where(eq(studentTable.student_id, studentId)).for('no key update')
-    if (!known) return 'unknown_student'
-    const [consent] = await tx.execute(fragment`SELECT consent_id FROM consents WHERE student_id = ${studentId} AND withdrawn_at IS NULL FOR SHARE`)
-    if (!consent) return 'consent_missing'
+export async function saveTemplates(db: Database, studentId: string, templates: ModelEmbedding[], now: Date, { levels, differentFrom = [], by = '' }: Comparison): Promise<SavedTemplates> {
+  return db.sql.begin(async (sql): Promise<SavedTemplates> => {
+    await lockComparisons(sql)
+    // The student's row is the lock against a withdrawal: of the two the later one has the last word.
+    const [known] = await sql`SELECT student_id FROM students WHERE student_id = ${studentId} FOR NO KEY UPDATE`
+    if (!known) return { outcome: 'unknown_student' }
+    const [consent] = await sql`SELECT consent_id FROM consents WHERE student_id = ${studentId} AND withdrawn_at IS NULL FOR SHARE`
+    if (!consent) return { outcome: 'consent_missing' }
+    const others = await sql<{ student_id: string }[]>`
+      SELECT student_id FROM students WHERE student_id <> ${studentId} AND student_id IN (SELECT jsonb_array_elements_text(${JSON.stringify(differentFrom)}::text::jsonb))`
+    const unknown = differentFrom.filter((id) => !others.some(({ student_id }) => student_id === id))
+    if (unknown.length > 0) return { outcome: 'unknown_others', ids: unknown }
+
+    const found = await nearFaces(sql, studentId, templates, levels.look_alike)
+    const confirmed = await confirmedOthers(sql, studentId, found.map(({ student_id }) => student_id))
+    const same = found.filter(({ student_id, similarity }) => similarity >= levels.same_person && !confirmed.has(student_id) && !differentFrom.includes(student_id))
+    if (same.length > 0) return { outcome: 'same_person', others: nearStudents(same) }
+
     const models = [...new Set(templates.map((template) => template.model))]
-    await tx.delete(templateTable).where(fragment`${eq(templateTable.student_id, studentId)} AND ${inArray(templateTable.model, models)}`)
-    await tx.insert(templateTable).values(
-      templates.map(({ model, embedding }) => ({ student_id: studentId, model, embedding: bytesOf(embedding), enrolled_at: now.toISOString() })),
-    )
-    return 'saved'
-  })
+    await sql`DELETE FROM templates WHERE student_id = ${studentId} AND model IN (SELECT jsonb_array_elements_text(${JSON.stringify(models)}::text::jsonb))`
+    for (const { model, embedding } of templates) {
+      await sql`INSERT INTO templates (student_id, model, embedding, enrolled_at) VALUES (${studentId}, ${model}, ${bytesOf(embedding)}, ${now.toISOString()}::timestamptz)`
+    }
+    await saveComparison(sql, studentId, templates, found, now)
+    for (const other of differentFrom) await saveConfirmation(sql, [studentId, other], by, now)
+    return { outcome: 'saved', look_alikes: nearStudents(found) }
+  }) as Promise<SavedTemplates>
+}
+
+/** Each once, by the model that puts it nearest; the nearest first. */
+function nearStudents(found: readonly NearFace[]): NearStudent[] {
+  const once = new Map<string, NearStudent>()
+  for (const { model: _, ...student } of found) if (!once.has(student.student_id)) once.set(student.student_id, student)
+  return [...once.values()]
 }
 
 /** Numbers -> float32 little-endian. */

@@ -54,6 +54,25 @@ async function statusOf(held: Held, student_id: string, now: Date): Promise<Stat
   return (await register(db, held.held_on, held.lesson_id, now))?.entries.find((entry) => entry.student_id === student_id)?.status
 }
 
+test('a register says how each mark came about, and of its doubts the gravest', async () => {
+  const held = await nextWeek()
+  const said = async () => Object.fromEntries(
+    Register.parse(await register(db, held.held_on, held.lesson_id, held.at(5))).entries.flatMap(({ student_id, mark: seen }) => (seen ? [[student_id, [seen.method, seen.doubt]]] : [])),
+  )
+  const marked = (student_id: string, more: object) =>
+    insertMarks(db, [{ student_id, course_id: held.course_id, timestamp: held.at(1).toISOString(), confidence: 0.8, lesson_id: held.lesson_id, held_on: held.held_on, device_id: 'pi-lab301', ...more }], held.at(1))
+  await mark(held, 'S001', 1)
+  for (const [i, method] of ['face', 'face_and_tap', 'face_and_pin', 'pin'].entries()) await marked(`S00${i + 2}`, { method })
+  await marked('S002', { doubt: 'no_life_seen' })
+  await marked('S003', { doubt: 'looks_like_a_picture' })
+  expect(await said()).toEqual({ S001: [null, null], S002: ['face', 'no_life_seen'], S003: ['face_and_tap', 'looks_like_a_picture'], S004: ['face_and_pin', null], S005: ['pin', null] })
+  await marked('S002', { doubt: 'looks_like_a_picture' })
+  await marked('S003', { doubt: 'no_life_seen' })
+  expect(await said()).toMatchObject({ S002: ['face', 'looks_like_a_picture'], S003: ['face_and_tap', 'looks_like_a_picture'] })
+  // A doubt changes no status.
+  expect(await statusOf(held, 'S002', held.at(5))).toBe('present')
+})
+
 describe('absent is written only for a lesson whose register was really taken', () => {
   test('a student not seen is expected until the lesson ends, and then, when nobody watched, not taken', async () => {
     const held = await nextWeek()
@@ -79,6 +98,8 @@ describe('absent is written only for a lesson whose register was really taken', 
 
   test.each([
     ['without a camera', { camera: 'lost' }],
+    ['with a covered lens', { camera: 'black' }],
+    ['with a picture that stands still', { camera: 'frozen' }],
     ['without a model', { model: null }],
     ['from another room', { device_id: 'pi-hall' }],
   ])('heartbeats %s watch nothing', async (_what, over) => {

@@ -2,6 +2,7 @@
  * Lessons and their registers as people read and correct them. What a status is, is decided in one
  * place only: register_entries() in migrations/. Nothing here decides it again.
  */
+import type { Doubt, MarkMethod } from '#contract/attendance'
 import type { Correction, CorrectedStatus, HistoryEntry, Lessons, LessonSummary, Register, RegisterEntry, Status } from '#contract/register'
 import type postgres from 'postgres'
 import type { Database } from './connect.ts'
@@ -26,12 +27,17 @@ export async function register(db: Database, heldOn: string, lessonId: string, n
     const [lesson] = await summaries(sql, heldOn, lessonId, at)
     if (!lesson) return undefined
     const [school] = await sql<{ time_zone: string }[]>`SELECT time_zone FROM school`
-    const rows = await sql<EntryRow[]>`
-      SELECT ${entryColumns(sql)}
+    const rows = await sql<(EntryRow & HowMarked)[]>`
+      SELECT ${entryColumns(sql)}, m.method,
+        -- Of two doubts the graver one.
+        (SELECT d.doubt FROM mark_doubts d
+         WHERE d.held_on = m.held_on AND d.lesson_id = m.lesson_id AND d.student_id = m.student_id
+         ORDER BY d.doubt = 'looks_like_a_picture' DESC LIMIT 1) AS doubt
       FROM register_entries(${heldOn}::date, ${heldOn}::date, ${at}::timestamptz, ${lessonId}, NULL, NULL) x
       JOIN students s ON s.student_id = x.student_id
+      LEFT JOIN attendance_logs m ON m.held_on = ${heldOn}::date AND m.lesson_id = ${lessonId} AND m.student_id = x.student_id
       ORDER BY s.last_name COLLATE "C", s.first_name COLLATE "C", s.student_id COLLATE "C"`
-    return { lesson, time_zone: school?.time_zone ?? 'UTC', now: at, entries: rows.map(entryOf) }
+    return { lesson, time_zone: school?.time_zone ?? 'UTC', now: at, entries: rows.map((row) => entryOf(row, row)) }
   }) as Promise<Register | undefined>
 }
 
@@ -126,6 +132,12 @@ interface EntryRow {
   corrections: Correction[]
 }
 
+/** What a register says of a mark and a history does not. */
+interface HowMarked {
+  method: MarkMethod | null
+  doubt: Doubt | null
+}
+
 /** Columns of an EntryRow from register_entries AS x and students AS s. */
 function entryColumns(sql: Database['sql'] | postgres.TransactionSql) {
   return sql`s.student_id, s.first_name, s.last_name, x.status, ${iso(sql, sql`x."timestamp"`)} AS timestamp, x.confidence, x.device_id, x.model,
@@ -134,8 +146,8 @@ function entryColumns(sql: Database['sql'] | postgres.TransactionSql) {
      FROM corrections c WHERE c.held_on = x.held_on AND c.lesson_id = x.lesson_id AND c.student_id = x.student_id) AS corrections`
 }
 
-function entryOf({ student_id, first_name, last_name, status, timestamp, confidence, device_id, model, corrections }: EntryRow): RegisterEntry {
-  const mark = timestamp === null || confidence === null ? null : { timestamp, confidence, device_id, model }
+function entryOf({ student_id, first_name, last_name, status, timestamp, confidence, device_id, model, corrections }: EntryRow, how: HowMarked = { method: null, doubt: null }): RegisterEntry {
+  const mark = timestamp === null || confidence === null ? null : { timestamp, confidence, device_id, model, method: how.method, doubt: how.doubt }
   return { student_id, first_name, last_name, status, mark, corrections }
 }
 

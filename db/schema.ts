@@ -30,6 +30,7 @@ export const classrooms = pgTable('classrooms', {
   name: text('name').notNull(),
   building: text('building').notNull().default(''),
   capacity: integer('capacity'),
+  liveness: text('liveness', { enum: ['off', 'watch', 'require'] }).notNull().default('watch'),
 })
 
 export const enrollments = pgTable('enrollments', {

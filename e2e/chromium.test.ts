@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BrowserContext } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { findChromium, killChromium, launchChromium, type ChromiumOptions } from './chromium.ts'
+import { killChromium, launchChromium, type ChromiumOptions } from './chromium.ts'
+import { findChromium } from './installed-chromium.ts'
 
 let server: Server
 let url: string
@@ -64,7 +65,7 @@ describe('a Chromium', () => {
   })
 
   test('is refused with one clear line when CHROMIUM_PATH names something else', () => {
-    const asked = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', "await (await import('./e2e/chromium.ts')).findChromium()"], {
+    const asked = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', "await (await import('./e2e/installed-chromium.ts')).findChromium()"], {
       cwd: join(import.meta.dirname, '..'),
       encoding: 'utf8',
       // eslint-disable-next-line node/no-process-env -- handed on to the child

@@ -38,12 +38,12 @@ const schedule = {
   room: { room_id: 'R', name: 'Room' },
   school: { name: 'School', time_zone: 'UTC' },
   now: '2026-11-23T09:01:00.000Z',
-  settings: { recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+  settings: { false_accept_budget: 0.003, liveness: 'off', recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
   current_class: {
     lesson_id: '7', held_on: '2026-11-23', course_id: 'C', course_code: 'C', course_name: 'Course', room_id: 'R',
     starts_at: '2026-11-23T09:00:00.000Z', ends_at: '2026-11-23T10:00:00.000Z', student_ids: ['S1'],
   },
-  students: [{ student_id: 'S1', first_name: 'Ada', last_name: 'L', templates: [{ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model: CURRENT_MODEL, embedding }] }],
+  students: [{ student_id: 'S1', first_name: 'Ada', last_name: 'L', templates: [{ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model: CURRENT_MODEL, embedding }], look_alikes: [], pin: null }],
   ahead: { lessons: [], students: [] },
 } satisfies Schedule
 
@@ -66,7 +66,7 @@ function attend(o: { database: string; frames: number; diskFailsUntil: number })
       const seen: SeenFrame = {
         takenAt: i * 100, width: 640, height: 480, ms: { detect: 0, align: 0, embed: 0, frame: 0 },
         faces: [{
-          box: { x: 0, y: 0, width: 100, height: 100 }, score: 1, refused: undefined, embedding: Float32Array.from(face),
+          box: { x: 0, y: 0, width: 100, height: 100 }, score: 1, track: 1, mirrored: false, landmarks: undefined, cues: undefined, refused: undefined, embedding: Float32Array.from(face),
           quality: { width: 100, brightness: 120, sharpness: 100, yaw: 0, pitch: 0, roll: 0, presence: 1 },
         }],
       }
@@ -98,5 +98,52 @@ describe('a mark is on disk before it is on screen', () => {
     expect(told.map(({ fault }) => fault)).toEqual([false, false, true, true, false, false])
     for (const { after, named, onDisk } of told.slice(0, 4)) expect({ after, named, onDisk }).toEqual({ after: 0, named: false, onDisk: 0 })
     expect(told[4]).toMatchObject({ after: 1, named: true, marked: 1, onDisk: 1 })
+  })
+})
+
+describe('a mark by tap or PIN', () => {
+  test('is on disk before it is on screen, says how it came about, and is made once however often it is asked for', async () => {
+    const told = await page.evaluate(async (given) => {
+      const { openStore, openInLesson: openLesson } = (window as unknown as { kiosk: Parts }).kiosk
+      const store = await openStore({ name: 'by-tap' })
+      const lesson = await openLesson({ schedule: given, lesson: given.current_class, lapsed: true, model: undefined, store })
+      const at = Date.parse(given.now)
+      const waiting = lesson.waiting().map(({ studentId }) => studentId)
+      const tapping = [lesson.markBy({ studentId: 'S1', method: 'pin', confidence: 1, at }), lesson.markBy({ studentId: 'S1', method: 'face_and_tap', confidence: 0.6, at })]
+      const during = lesson.present().length
+      const by = (await Promise.all(tapping)).map(({ kind }) => kind)
+      by.push((await lesson.markBy({ studentId: 'S1', method: 'pin', confidence: 1, at: at + 60_000 })).kind, (await lesson.markBy({ studentId: 'S9', method: 'pin', confidence: 1, at })).kind)
+      const saved = await store.marksOfLesson('2026-11-23', '7')
+      const after = { present: lesson.present().length, waiting: lesson.waiting().length }
+      store.close()
+      return { waiting, during, by, after, saved }
+    }, schedule)
+    expect(told).toMatchObject({ waiting: ['S1'], during: 0, by: ['marked', 'here', 'here', 'nobody'], after: { present: 1, waiting: 0 } })
+    expect(told.saved).toMatchObject([{ student_id: 'S1', method: 'pin', confidence: 1, state: 'unsent' }])
+    expect(told.saved[0]?.model).toBeUndefined()
+  })
+
+  test('that the disk refuses is none, and can be made when it takes marks again', async () => {
+    const told = await page.evaluate(async (given) => {
+      const { openStore, openInLesson: openLesson } = (window as unknown as { kiosk: Parts }).kiosk
+      const store = await openStore({ name: 'by-tap-full' })
+      const lesson = await openLesson({ schedule: given, lesson: given.current_class, lapsed: false, model: undefined, store })
+      const sighting = { studentId: 'S1', method: 'face_and_pin' as const, confidence: 0.61, at: Date.parse(given.now) }
+      const { add } = IDBObjectStore.prototype
+      // The platform's fault, not ours: the disk takes nothing.
+      IDBObjectStore.prototype.add = () => {
+        throw new DOMException('The disk is full.', 'QuotaExceededError')
+      }
+      const first = await lesson.markBy(sighting)
+      const refused = { kind: first.kind, present: lesson.present().length }
+      IDBObjectStore.prototype.add = add
+      const second = await lesson.markBy(sighting)
+      const saved = await store.marksOfLesson('2026-11-23', '7')
+      const present = lesson.present().length
+      store.close()
+      return { refused, kind: second.kind, present, saved }
+    }, schedule)
+    expect(told).toMatchObject({ refused: { kind: 'not_saved', present: 0 }, kind: 'marked', present: 1 })
+    expect(told.saved).toMatchObject([{ method: 'face_and_pin', confidence: 0.61, model: CURRENT_MODEL }])
   })
 })

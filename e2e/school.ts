@@ -21,7 +21,7 @@ const STOP_PATIENCE_MS = 60_000
 
 /** What the server reads of its surroundings: a test's school must not inherit a person's. */
 const SERVERS_VARIABLES = [
-  'PORT', 'HOST', 'PUBLIC_URL', 'DATA_DIR', 'DATABASE_URL', 'API_KEY', 'OFFICE_PASSWORD', 'TIME_ZONE', 'APP_DIR', 'NODE_ENV',
+  'PORT', 'HOST', 'PUBLIC_URL', 'DATA_DIR', 'DATABASE_URL', 'API_KEY', 'OFFICE_PASSWORD', 'TIME_ZONE', 'APP_DIR', 'MODEL', 'NODE_ENV',
   'RECOGNITION_THRESHOLD', 'DEBOUNCE_SECONDS', 'FRAME_SKIP', 'CAMERA_FPS',
 ]
 

@@ -60,6 +60,30 @@ describe('the register', () => {
     expect((await school.register(lesson)).entries.find((one) => one.student_id === 'S005')?.status).toBe('excused')
   })
 
+  test('tells a PIN from a face, asks to look at what may be a picture, and takes the confirmation', async () => {
+    const lesson = await school.lessonNow()
+    await page.goto(`${school.url}/office#/lesson/${lesson.held_on}/${lesson.lesson_id}`)
+    const rowOf = async (id: string) => {
+      const { first_name, last_name } = Student.parse((await school.api('GET', `/students/${id}`)).body)
+      return page.locator('register-row').filter({ hasText: `${first_name} ${last_name}` })
+    }
+    const [typed, doubted] = [await rowOf('S009'), await rowOf('S010')]
+    const seen = { ...record('S010', lesson.course_id), lesson_id: lesson.lesson_id, held_on: lesson.held_on, method: 'face' }
+    await school.attend([{ ...record('S009', lesson.course_id), method: 'pin', confidence: 1 }, seen])
+    await typed.getByText('by PIN', { exact: true }).waitFor({ timeout: 10_000 })
+    await doubted.getByText(/seen \d\d:\d\d/).waitFor()
+    expect(await doubted.getByText(/please check/i).count()).toBe(0)
+
+    // The doubt comes later, in the same mark sent again.
+    await school.attend([{ ...seen, doubt: 'looks_like_a_picture' }])
+    await doubted.getByText('A picture? Please check').waitFor({ timeout: 10_000 })
+    await doubted.getByRole('button', { name: /^(Present|Late)$/, pressed: true }).click()
+    await doubted.getByText(/set to (present|late) by office/).waitFor()
+    await doubted.getByText('A picture? Please check').waitFor({ state: 'detached' })
+    const entry = (await school.register(lesson)).entries.find((one) => one.student_id === 'S010')
+    expect(entry).toMatchObject({ mark: { method: 'face', doubt: 'looks_like_a_picture' }, corrections: [{ corrected_by: 'office' }] })
+  })
+
   test('leads from a name to the student\'s history, and from there to the course\'s', async () => {
     const lesson = await school.lessonNow()
     await school.attend([record('S008', lesson.course_id)])
@@ -81,6 +105,40 @@ describe('the register', () => {
     await school.attend([record('S006', lesson.course_id)])
     const student = Student.parse((await school.api('GET', '/students/S006')).body)
     await page.locator('register-row').filter({ hasText: `${student.first_name} ${student.last_name}` }).getByText(/seen \d\d:\d\d/).waitFor({ timeout: 60_000 })
+  })
+})
+
+describe('PINs', () => {
+  test('are made for a course, shown once, chosen and taken away', async () => {
+    const lesson = await school.lessonNow()
+    await page.goto(`${school.url}/office#/`)
+    await page.getByRole('link', { name: 'PINs' }).click()
+    await page.getByRole('link', { name: lesson.course_name, exact: true }).click()
+    const rows = page.locator('pin-list ul.card > li')
+    const row = rows.filter({ hasText: 'S012' })
+    await row.getByRole('button', { name: /^Choose/ }).click()
+    await row.getByLabel(/^PIN of/).fill('12')
+    await row.getByRole('button', { name: 'Save' }).click()
+    await row.getByText('4 to 6 digits.').waitFor()
+    await row.getByLabel(/^PIN of/).fill('482913')
+    await row.getByRole('button', { name: 'Save' }).click()
+    await row.getByText('482913').waitFor()
+    await page.getByRole('button', { name: /^Make PINs for the \d+ without one/ }).click()
+    await page.getByRole('button', { name: 'Make PINs for the 0 without one' }).waitFor({ timeout: 60_000 })
+    const made = await page.locator('pin-list .told').allInnerTexts()
+    expect(made).toHaveLength(await rows.count())
+    for (const pin of made) expect(pin).toMatch(/^\d{4,6}$/)
+    await page.emulateMedia({ media: 'print' })
+    expect(await page.locator('pin-list .slips li b').allInnerTexts()).toEqual(made)
+    expect(await rows.first().isVisible()).toBe(false)
+    await page.emulateMedia({ media: 'screen' })
+
+    await row.getByRole('button', { name: /^Remove/ }).click()
+    await row.getByText('no PIN').waitFor()
+    await page.reload()
+    await row.getByText('no PIN').waitFor()
+    expect(await page.locator('pin-list .told').count()).toBe(0)
+    expect(await rows.filter({ hasText: 'has a PIN' }).count()).toBe(made.length - 1)
   })
 })
 

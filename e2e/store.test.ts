@@ -80,11 +80,12 @@ function roster(firstName: string): SavedRoster {
       room: { room_id: 'LAB-301', name: 'Lab 301' },
       school: { name: 'School', time_zone: 'Europe/Stockholm' },
       now: '2026-11-23T08:00:00Z',
-      settings: { recognition_threshold: 0.5, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+      settings: { false_accept_budget: 0.003, liveness: 'watch', recognition_threshold: 0.5, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
       current_class: lesson,
       students: [{
         student_id: 'S1', first_name: firstName, last_name: 'Lovelace',
         templates: [{ template_id: '019ab000-0000-7000-8000-0000000000aa', model: 'mobilefacenet-192-r1', embedding }],
+        look_alikes: [], pin: null,
       }],
       ahead: { lessons: [], students: [] },
     },
@@ -138,6 +139,9 @@ describe('marks', () => {
       fc.record({ do: fc.constant('save' as const), ...key, minute: fc.integer({ min: 10, max: 59 }) }),
       fc.record({ do: fc.constant('settle' as const), ...key, state: fc.constantFrom('stored' as const, 'refused' as const), same: fc.boolean() }),
       fc.record({ do: fc.constant('move' as const), ...key, minute: fc.integer({ min: 10, max: 59 }) }),
+      fc.record({ do: fc.constant('doubt' as const), ...key, doubt: fc.constantFrom('no_life_seen' as const, 'looks_like_a_picture' as const) }),
+      // What was under way as it was before a doubt came.
+      fc.record({ do: fc.constant('settle early' as const), ...key }),
       fc.record({ do: fc.constant('sweep' as const), day }),
       fc.record({ do: fc.constant('forget' as const) }),
     )
@@ -166,6 +170,16 @@ describe('marks', () => {
           } else if (one.do === 'move') {
             calls.push(['moveLastSeen', made, at(one.day, one.minute)])
             if (saved && at(one.day, one.minute) > saved.last_seen) list.set(name, { ...saved, last_seen: at(one.day, one.minute) })
+          } else if (one.do === 'doubt') {
+            calls.push(['saveDoubt', made, one.doubt])
+            const fresh = saved !== undefined && saved.doubt !== one.doubt && saved.doubt !== 'looks_like_a_picture'
+            saves.push(fresh)
+            if (fresh) list.set(name, { ...saved, doubt: one.doubt, state: saved.state === 'refused' ? 'refused' : 'unsent' })
+          } else if (one.do === 'settle early') {
+            if (!saved) continue
+            const { doubt, ...sent } = saved
+            calls.push(['settleMarks', [{ mark: sent, state: 'stored' }]])
+            if (saved.state === 'unsent' && doubt === undefined) list.set(name, { ...saved, state: 'stored' })
           } else {
             calls.push(['settleMarks', [{ mark: saved && one.same ? saved : made, state: one.state, why: 'because' }]])
             if (saved?.state === 'unsent' && one.same) list.set(name, { ...saved, state: one.state, why: 'because' })
@@ -178,7 +192,7 @@ describe('marks', () => {
           const answers: unknown[] = []
           for (const [method, ...given] of todo) {
             const answer = await (store[method] as (...all: unknown[]) => Promise<unknown>)(...given)
-            if (method === 'saveMark') answers.push(answer)
+            if (method === 'saveMark' || method === 'saveDoubt') answers.push(answer)
           }
           const lessons = await Promise.all(['2026-11-21', '2026-11-22', '2026-11-23'].map((held) => store.marksOfLesson(held, '7')))
           const result = { answers, all: lessons.flat(), unsent: await store.unsentMarks(100), first: await store.unsentMarks(1), counts: await store.countMarks() }

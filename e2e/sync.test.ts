@@ -67,6 +67,9 @@ type Fault = (typeof FAULTS)[number]
 class School {
   readonly marks = new Map<string, string>()
   readonly named = new Set<string>()
+  /** Of each mark the doubts that came with it, and those that an answer has named. */
+  readonly doubts = new Map<string, Set<string>>()
+  readonly namedDoubts = new Set<string>()
   readonly asked: string[] = []
   readonly beats: Record<string, unknown>[] = []
   faults: Fault[] = []
@@ -108,7 +111,7 @@ class School {
       this.posts += 1
       this.mostPostsAtOnce = Math.max(this.mostPostsAtOnce, this.posts)
       response.once('close', () => (this.posts -= 1))
-      const { records } = JSON.parse(body) as { records: { student_id: string; lesson_id: string; held_on: string; mark_id: string }[] }
+      const { records } = JSON.parse(body) as { records: { student_id: string; lesson_id: string; held_on: string; mark_id: string; doubt?: string }[] }
       if (records.some((record) => record.student_id === this.poison)) return problem(500, 'internal')
       const fault = this.faults.shift()
       const commit = () =>
@@ -116,10 +119,15 @@ class School {
           const key = `${record.held_on} ${record.lesson_id} ${record.student_id}`
           const outcome = this.marks.has(key) ? 'duplicate' : 'stored'
           if (outcome === 'stored') this.marks.set(key, record.mark_id)
+          if (record.doubt) this.doubts.set(record.mark_id, (this.doubts.get(record.mark_id) ?? new Set()).add(record.doubt))
           return { index, mark_id: record.mark_id, student_id: record.student_id, outcome }
         })
       const answer = (results: { index: number; mark_id: string; student_id: string; outcome: string }[]) => {
-        for (const { mark_id, outcome } of results) if (outcome !== 'queued') this.named.add(mark_id)
+        for (const { index, mark_id, outcome } of results) {
+          if (outcome === 'queued') continue
+          this.named.add(mark_id)
+          this.namedDoubts.add(`${mark_id} ${records[index]?.doubt ?? ''}`)
+        }
         say({ stored: results.length, duplicate: 0, queued: 0, refused: 0, results })
       }
       if (fault === 'cut before it arrives') return void response.destroy()
@@ -263,6 +271,44 @@ describe('marks', () => {
         await page.evaluate(() => (window.kiosk.sync.stop(), window.kiosk.store.close()))
       }),
       { numRuns: 30 },
+    )
+  })
+
+  test('whenever a mark is doubted, before, during or after its first way, and whatever fails, the doubt reaches the school', async () => {
+    const { school, page } = await openSchool()
+    const doubting = fc.record({ student: fc.integer({ min: 1, max: 6 }), after: fc.integer({ min: 0, max: 40 }), doubt: fc.constantFrom('no_life_seen' as const, 'looks_like_a_picture' as const) })
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.constantFrom(...FAULTS), { maxLength: 8 }), fc.array(doubting, { minLength: 1, maxLength: 6 }), async (faults, doubts) => {
+        for (const kept of [school.marks, school.named, school.doubts, school.namedDoubts]) kept.clear()
+        // Slow answers leave time for a doubt while a mark is under way.
+        school.faults = ['slow', ...faults, 'slow']
+        await startKiosk(page, { pace: HURRIED, saved: marks(3) })
+        const kept = await page.evaluate(async ({ added, todo }) => {
+          const { store, sync } = window.kiosk
+          for (const one of added) if (await store.saveMark(one)) sync.markAdded()
+          const saved = await Promise.all(todo.map(async ({ student, after, doubt }) => {
+            await new Promise((resolve) => setTimeout(resolve, after))
+            const fresh = await store.saveDoubt({ held_on: '2026-11-23', lesson_id: '7', student_id: `S${student}` }, doubt)
+            if (fresh) sync.markAdded()
+            return fresh
+          }))
+          return saved.filter(Boolean).length
+        }, { added: marks(3, 4), todo: doubts })
+        expect(kept).toBeGreaterThan(0)
+        for (;;) {
+          const saved = await page.evaluate(() => window.kiosk.store.marksOfLesson('2026-11-23', '7'))
+          for (const one of saved) if (one.state !== 'unsent') expect(school.namedDoubts, `${one.student_id} is ${one.state}`).toContain(`${one.mark_id} ${one.doubt ?? ''}`)
+          if (saved.every((one) => one.state === 'stored')) {
+            for (const one of saved) if (one.doubt) expect(school.doubts.get(one.mark_id), one.student_id).toContain(one.doubt)
+            expect(saved.filter((one) => one.doubt).map((one) => one.student_id)).toEqual([...new Set(doubts.map(({ student }) => `S${student}`))].sort())
+            break
+          }
+          await sleep(5)
+        }
+        expect(school.marks.size).toBe(6)
+        await page.evaluate(() => (window.kiosk.sync.stop(), window.kiosk.store.close()))
+      }),
+      { numRuns: 25 },
     )
   })
 

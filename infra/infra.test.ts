@@ -1,5 +1,5 @@
 /** Holds what infra/ says against the programs that will read it. Where one is missing here the test says so and skips. */
-import { execFile, execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { chmod, cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'vitest'
-import { findChromium, launchChromium } from '../e2e/chromium.ts'
+import { launchChromium } from '../e2e/chromium.ts'
+import { findChromium } from '../e2e/installed-chromium.ts'
 import { startSchool, type School } from '../e2e/school.ts'
 
 const INFRA = import.meta.dirname
@@ -288,39 +289,6 @@ describe("the Pi's setup", () => {
     const verified = run('systemd-analyze', ['verify', ...(await readdir(units)).map((name) => join(units, name))])
     const ours = verified.said.split('\n').filter((line) => line.includes('fastrackai'))
     expect({ status: verified.status, ours }).toEqual({ status: 0, ours: [] })
-  })
-})
-
-describe("the kiosk's watchdog", () => {
-  test('is stroked while the page is alive, and no more once its renderer died', async (context) => {
-    needs(context, 'ps', 'awk', 'sed')
-    if (process.platform !== 'linux') context.skip('reads /proc, which only Linux has')
-    const bin = join(folder, 'bin')
-    const strokes = join(folder, 'strokes')
-    await mkdir(bin)
-    await writeFile(join(bin, 'systemd-notify'), `#!/bin/sh\necho "$*" >>'${strokes}'\n`, { mode: 0o755 })
-    const profile = join(folder, 'watched')
-    const browser = await launchChromium({ userDataDir: profile })
-    const watcher = { process: undefined as ChildProcess | undefined }
-    try {
-      const page = browser.pages()[0]!
-      await page.setContent('<script>setInterval(() => { for (const end = performance.now() + 20; performance.now() < end;); }, 100)</script>')
-      const pid = execFileSync('readlink', [join(profile, 'SingletonLock')], { encoding: 'utf8' }).trim().split('-').at(-1)!
-      watcher.process = execFile('sh', [join(INFRA, 'pi', 'watch-kiosk'), pid], { env: { ...surroundings, PATH: `${bin}${delimiter}${surroundings['PATH']}`, WATCH_SECONDS: '1', WATCH_TICKS: '2' } })
-      const count = async () => (await readFile(strokes, 'utf8').catch(() => '')).split('\n').filter((line) => line === 'WATCHDOG=1').length
-      await eventually('three strokes', async () => ((await count()) >= 3 ? true : undefined))
-      const crashed = new Promise((resolve) => page.once('crash', resolve))
-      await page.goto('chrome://crash').catch(() => undefined)
-      await crashed
-      // Two rounds for what was under way; then it must stay as it is for several more.
-      await sleep(3_000)
-      const before = await count()
-      await sleep(4_000)
-      expect(await count()).toBe(before)
-    } finally {
-      watcher.process?.kill()
-      await browser.close()
-    }
   })
 })
 

@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { BuildFailed, ensureApp } from './app-build.ts'
+import type { ModelId } from '#contract/model'
+import { appAsItIs, BuildFailed, ensureApp } from './app-build.ts'
 
 const PROJECT = join(import.meta.dirname, '..')
 let root: string
@@ -23,14 +24,15 @@ beforeEach(async () => {
   await writeFile(join(root, 'package.json'), '{"name":"small","version":"3.2.1","type":"module"}')
   await writeFile(join(root, 'package-lock.json'), '{}')
   await writeFile(join(root, 'tsconfig.json'), '{}')
-  await writeFile(join(root, 'vite.config.ts'), `export default { root: ${JSON.stringify(join(root, 'kiosk'))}, define: { __APP_VERSION__: JSON.stringify(process.env.APP_VERSION) }, build: { outDir: ${JSON.stringify(join(root, 'dist'))} } }`)
+  await writeFile(join(root, 'vite.config.ts'), `export default { root: ${JSON.stringify(join(root, 'kiosk'))}, define: { __APP_VERSION__: JSON.stringify(process.env.APP_VERSION), __MODEL__: JSON.stringify(process.env.MODEL) }, build: { outDir: ${JSON.stringify(join(root, 'dist'))} } }`)
   await writeFile(join(root, 'kiosk', 'index.html'), '<!doctype html><script type="module" src="./main.ts"></script>')
-  await writeFile(join(root, 'kiosk', 'main.ts'), 'declare const __APP_VERSION__: string\ndocument.title = __APP_VERSION__')
+  await writeFile(join(root, 'kiosk', 'main.ts'), 'declare const __APP_VERSION__: string, __MODEL__: string\ndocument.title = __APP_VERSION__ + __MODEL__')
   await writeFile(join(root, 'kiosk', 'models', 'make.ts'), `import { appendFileSync } from 'node:fs'\nappendFileSync(${JSON.stringify(join(root, 'builds'))}, 'built\\n')\nconst done: string = 'models done'\nconsole.log(done)`)
 })
 afterEach(() => rm(root, { recursive: true, force: true }))
 
-const ensure = (): ReturnType<typeof ensureApp> => ensureApp({ root, say: (line) => said.push(line) })
+const MODEL = 'mobilefacenet-192-r1'
+const ensure = (model: ModelId = MODEL): ReturnType<typeof ensureApp> => ensureApp({ root, model, say: (line) => said.push(line) })
 const builds = async (): Promise<number> => (await readFile(join(root, 'builds'), 'utf8').catch(() => '')).split('\n').length - 1
 const cache = async (): Promise<string[]> => readdir(join(root, 'node_modules', '.cache', 'fastrackai')).catch(() => [])
 
@@ -73,6 +75,8 @@ describe('the app', () => {
     const command = join(root, 'server', 'app-build.ts')
     await cp(join(PROJECT, 'server', 'app-build.ts'), command)
     await cp(join(PROJECT, 'server', 'config.ts'), join(root, 'server', 'config.ts'))
+    await cp(join(PROJECT, 'server', 'contract'), join(root, 'server', 'contract'), { recursive: true })
+    await writeFile(join(root, 'package.json'), '{"name":"small","version":"3.2.1","type":"module","imports":{"#contract/*":"./server/contract/*.ts"}}')
     await writeFile(join(root, 'kiosk', 'models', 'make.ts'), 'console.log("models begun")\nsetTimeout(() => {}, 5_000)')
     const child = spawn(process.execPath, ['--import', 'tsx', command], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
     const begun = new Promise<void>((resolve) => child.stdout.on('data', (data: Buffer) => String(data).includes('begun') && resolve()))
@@ -107,10 +111,33 @@ describe('the app', () => {
     await expect(ensure()).rejects.toThrow(/there is no app to serve/)
   })
 
+  it('holds the model that it was made for, is another version with another model, and leaves the other one as it is', async () => {
+    const codeOf = async (dir: string): Promise<string> => readFile(join(dir, 'assets', (await readdir(join(dir, 'assets'))).find((name) => name.endsWith('.js')) ?? ''), 'utf8')
+    const [one, other] = [await ensure(), await ensure('faceres-1024-r1')]
+    expect(other.version).not.toBe(one.version)
+    expect(other.dir).not.toBe(one.dir)
+    expect(await codeOf(one.dir)).toContain(MODEL)
+    expect(await codeOf(other.dir)).toContain('faceres-1024-r1')
+    expect(await codeOf(other.dir)).not.toContain(MODEL)
+    expect(await ensure()).toEqual(one)
+    expect(await builds()).toBe(2)
+  })
+
+  it('made for another model than the server is set to is refused, with both names', async () => {
+    const { dir, version } = await ensure()
+    expect(await appAsItIs(dir, MODEL)).toEqual({ dir, version })
+    const refused = await appAsItIs(dir, 'faceres-1024-r1').catch((error: unknown) => error)
+    expect(refused).toBeInstanceOf(BuildFailed)
+    expect(String(refused)).toMatch(/holds an app for model mobilefacenet-192-r1.*MODEL=faceres-1024-r1/)
+    // A build from before there was a choice holds the only model there was.
+    await writeFile(join(dir, 'version.json'), JSON.stringify({ version, fingerprint: 'x' }))
+    expect(await appAsItIs(dir, MODEL)).toEqual({ dir, version })
+  })
+
   it('is left alone when the start is broken off', async () => {
     const stopping = new AbortController()
     await writeFile(join(root, 'kiosk', 'models', 'make.ts'), 'console.log("models begun")\nsetTimeout(() => {}, 60_000)')
-    const making = ensureApp({ root, say: (line) => said.push(line), stopping: stopping.signal })
+    const making = ensureApp({ root, model: MODEL, say: (line) => said.push(line), stopping: stopping.signal })
     const over = expect(making).rejects.toThrow(BuildFailed)
     await vi.waitFor(() => expect(said.join('\n')).toContain('begun'), 20_000)
     stopping.abort()

@@ -15,7 +15,9 @@ import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/pro
 import { join, relative, sep } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { environmentWith } from './config.ts'
+import { DEFAULT_MODEL } from '#contract/model'
+import type { ModelId } from '#contract/model'
+import { environmentWith, readConfig } from './config.ts'
 
 export interface AppBuild {
   dir: string
@@ -30,19 +32,24 @@ export class BuildFailed extends Error {
 export interface BuildOptions {
   /** The checkout. */
   root: string
+  /** The embedding model that the app is to hold. */
+  model: ModelId
   say: (line: string) => void
   stopping?: AbortSignal
 }
 
-const Version = z.object({ version: z.string(), fingerprint: z.string() })
+const Version = z.object({ version: z.string(), fingerprint: z.string(), model: z.string().default(DEFAULT_MODEL) })
 
 /** Written into dist as the build's last act. */
 const VERSION_FILE = 'version.json'
 
+/** An app of each model has a folder of its own: two servers of one checkout may be set to two models. */
+const folderOf = (root: string, model: ModelId): string => join(root, model === DEFAULT_MODEL ? 'dist' : `dist-${model}`)
+
 export async function ensureApp(o: BuildOptions): Promise<AppBuild> {
-  const dir = join(o.root, 'dist')
-  const wanted = await wantedVersion(o.root)
-  if (!wanted) return appAsItIs(dir)
+  const dir = folderOf(o.root, o.model)
+  const wanted = await wantedVersion(o.root, o.model)
+  if (!wanted) return appAsItIs(dir, o.model)
   if (await isMade(dir, wanted)) return { dir, version: wanted.version }
   try {
     const unlock = await lock(o)
@@ -65,30 +72,31 @@ function asBuildFailed(error: unknown): unknown {
   return new BuildFailed(`the app is out of date and cannot be made: ${String(path)} cannot be written (${String(code)}); start once as the owner of the checkout, or set APP_DIR to an app that is made`, { cause: error })
 }
 
-/** A folder with a built app, served as somebody else made it. */
-export async function appAsItIs(dir: string): Promise<AppBuild> {
+/** A folder with a built app, served as somebody else made it. Refused where it holds another model than the server is set to: it would know nobody. */
+export async function appAsItIs(dir: string, model: ModelId): Promise<AppBuild> {
   if (!existsSync(join(dir, 'index.html'))) throw new BuildFailed(`there is no app to serve: ${dir} holds no index.html, and there are no sources to make it from`)
   const made = await savedVersion(dir)
   if (!made) throw new BuildFailed(`${dir} holds no ${VERSION_FILE}, so the build is not whole; make it again with "npm run build"`)
+  if (made.model !== model) throw new BuildFailed(`${dir} holds an app for model ${made.model}, and this server is set to MODEL=${model}; build it again with that MODEL, or set MODEL=${made.model}`)
   return { dir, version: made.version }
 }
 
 type Wanted = z.infer<typeof Version>
 
 /** @returns undefined where the sources are absent, as in an image that holds only dist. */
-async function wantedVersion(root: string): Promise<Wanted | undefined> {
+async function wantedVersion(root: string, model: ModelId): Promise<Wanted | undefined> {
   if (!existsSync(join(root, 'kiosk', 'index.html')) || !existsSync(join(root, 'vite.config.ts'))) return undefined
-  const fingerprint = await fingerprintOf(root)
+  const fingerprint = await fingerprintOf(root, model)
   const { version } = z.object({ version: z.string() }).parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')))
-  return { version: `${version}+${fingerprint.slice(0, 8)}`, fingerprint }
+  return { version: `${version}+${fingerprint.slice(0, 8)}`, fingerprint, model }
 }
 
 const SOURCES = ['kiosk', 'server/contract', 'vite.config.ts', 'tsconfig.json', 'package-lock.json']
 
-/** sha256 over the names and contents of everything that the app is made from. */
-async function fingerprintOf(root: string): Promise<string> {
+/** sha256 over the names and contents of everything that the app is made from, and the model that it is made for. */
+async function fingerprintOf(root: string, model: ModelId): Promise<string> {
   const paths = (await Promise.all(SOURCES.map((source) => filesUnder(root, join(root, source))))).flat().sort()
-  const hash = createHash('sha256')
+  const hash = createHash('sha256').update(`${model}\n`)
   for (const path of paths) {
     const content = createHash('sha256').update(await readFile(join(root, path))).digest('hex')
     hash.update(`${path}\n${content}\n`)
@@ -132,7 +140,7 @@ async function build(o: BuildOptions, dir: string, wanted: Wanted): Promise<void
     o.say('making the model files')
     await run(o, ['--import', 'tsx', join('kiosk', 'models', 'make.ts')], {})
     o.say('building the app')
-    await run(o, [join('node_modules', 'vite', 'bin', 'vite.js'), 'build', '--outDir', made, '--emptyOutDir'], { APP_VERSION: wanted.version })
+    await run(o, [join('node_modules', 'vite', 'bin', 'vite.js'), 'build', '--outDir', made, '--emptyOutDir'], { APP_VERSION: wanted.version, MODEL: wanted.model })
     await writeFile(join(made, VERSION_FILE), `${JSON.stringify(wanted)}\n`)
     await replace(dir, made, join(cacheDir(o.root), `old-${process.pid}`))
   } finally {
@@ -241,6 +249,6 @@ function isAlive(pid: number): boolean {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const { version, dir } = await ensureApp({ root: join(import.meta.dirname, '..'), say: (line) => process.stdout.write(`${line}\n`) })
+  const { version, dir } = await ensureApp({ root: join(import.meta.dirname, '..'), model: readConfig().model, say: (line) => process.stdout.write(`${line}\n`) })
   process.stdout.write(`${dir} holds ${version}\n`)
 }

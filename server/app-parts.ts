@@ -1,5 +1,6 @@
 /** What the app is made of: handed in by the composition root, never looked up. */
 import type { DeviceSettings } from '#contract/device'
+import type { ModelId } from '#contract/model'
 import type { Database } from '../db/connect.ts'
 import type { Identity } from './identity.ts'
 import type { Intake } from './intake/intake.ts'
@@ -9,7 +10,10 @@ export interface AppParts {
   db: Database
   intake: Intake
   now: () => Date
-  settings: DeviceSettings
+  /** The same for every room; liveness is each room's own. */
+  settings: Omit<DeviceSettings, 'liveness'>
+  /** The embedding model of this school: of the app that is served, and of whoever enrols here. */
+  model: ModelId
   /** Bearer key of scripts: may do all that the office may. */
   apiKey: string
   /** The build that is served, announced to kiosks. */

@@ -14,6 +14,9 @@ import { healthRoutes } from './routes/health.ts'
 import { heartbeatRoutes } from './routes/heartbeat.ts'
 import { lessonRoutes } from './routes/lessons.ts'
 import { peopleRoutes } from './routes/people.ts'
+import { pinRoutes } from './routes/pins.ts'
+import { recognitionRoutes } from './routes/recognition.ts'
+import { roomRoutes } from './routes/rooms.ts'
 import { scheduleRoutes } from './routes/schedule.ts'
 import { cameOverTls, sessionRoutes } from './routes/session.ts'
 import { staticApp } from './static-app.ts'
@@ -45,7 +48,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     onError: () => answerProblem(new Refusal('body_too_large', `the body must be at most ${MAX_BODY_BYTES} bytes; send it in parts`)),
   }))
 
-  const routes = [healthRoutes(parts), scheduleRoutes(parts), attendanceRoutes(parts), heartbeatRoutes(parts), lessonRoutes(parts), peopleRoutes(parts), sessionRoutes(parts)]
+  const routes = [healthRoutes(parts), scheduleRoutes(parts), attendanceRoutes(parts), heartbeatRoutes(parts), lessonRoutes(parts), peopleRoutes(parts), pinRoutes(parts), recognitionRoutes(parts), roomRoutes(parts), sessionRoutes(parts)]
   for (const ofResource of routes) api.route('/', ofResource)
   app.route('/', api)
   if (parts.appDir !== undefined) app.route('/', staticApp(parts.appDir))

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { modelIds } from '#contract/model'
 import { ConfigRefused, readConfig } from './config.ts'
 
 function faults(environment: Record<string, string>): string[] {
@@ -22,7 +23,8 @@ describe('the environment', () => {
   })
 
   it('hands the kiosks the settings it was given', () => {
-    expect(readConfig({ RECOGNITION_THRESHOLD: '.7', DEBOUNCE_SECONDS: '5.5', FRAME_SKIP: '2', CAMERA_FPS: '30' }).settings).toEqual({
+    expect(readConfig({ FALSE_ACCEPT_BUDGET: '.01', RECOGNITION_THRESHOLD: '.7', DEBOUNCE_SECONDS: '5.5', FRAME_SKIP: '2', CAMERA_FPS: '30' }).settings).toEqual({
+      false_accept_budget: 0.01,
       recognition_threshold: 0.7,
       debounce_seconds: 5.5,
       frame_skip: 2,
@@ -39,6 +41,19 @@ describe('the environment', () => {
       'FRAME_SKIP="-1" must be a whole number from 0 to 60',
       'CAMERA_FPS="0" must be a whole number from 1 to 60',
     ])
+  })
+
+  it('takes a model that this version can load, by its whole id, and refuses any other with the list of them', () => {
+    expect(readConfig({}).model).toBe('mobilefacenet-192-r1')
+    for (const model of modelIds) expect(readConfig({ MODEL: model }).model).toBe(model)
+    const refusal = (value: string): string => `MODEL=${JSON.stringify(value)} must be one of mobilefacenet-192-r1, faceres-1024-r1`
+    for (const value of ['faceres', 'mobilefacenet-192-r2', 'MOBILEFACENET-192-R1', '__proto__']) expect(faults({ MODEL: value })).toEqual([refusal(value)])
+  })
+
+  it('sets a threshold for each model that it was not given one for', () => {
+    for (const model of modelIds) expect(readConfig({ MODEL: model, RECOGNITION_THRESHOLD: '0.71' }).settings.recognition_threshold).toBe(0.71)
+    const [one, other] = modelIds.map((model) => readConfig({ MODEL: model }).settings.recognition_threshold)
+    expect(one).not.toBe(other)
   })
 
   it('never prints a secret, however wrong it is', () => {

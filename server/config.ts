@@ -3,16 +3,14 @@
  * Knows what each variable must be, and nothing of what it is for.
  */
 import { z } from 'zod'
-import type { DeviceSettings } from '#contract/device'
+import { type DeviceSettings, FALSE_ACCEPT_BUDGET } from '#contract/device'
+import { DEFAULT_MODEL, ModelId, modelIds } from '#contract/model'
 
 /**
- * Cosine that a track's mean embedding must reach with a student's template.
- * Measured by replaying nine clips of four people before one camera (faces 50 to 80 px wide) through
- * kiosk/attendance, one or three frames of another clip enrolled: from .62 on nobody was taken for another
- * (0 of 960 pairs of clip and roster, at .60: up to 18), and up to .68 everybody was known in every clip (192 of 192).
- * On LFW's photos (50 students, 300 strangers, single photos) it accepts no stranger. The middle is taken.
+ * Centred cosine below which nobody is taken for anybody, whatever the budget allows. LFW: 3 of 10,000 pairs of
+ * different people reach it; a roster of fifty needs .55 for the default budget anyway.
  */
-const RECOGNITION_THRESHOLD = 0.65
+const RECOGNITION_THRESHOLD: Readonly<Record<ModelId, number>> = { 'mobilefacenet-192-r1': 0.5, 'faceres-1024-r1': 0.45 }
 const DEBOUNCE_SECONDS = 30
 /** Every frame is looked at: 15 a second are few enough. */
 const FRAME_SKIP = 0
@@ -43,7 +41,10 @@ export interface Config {
   timeZoneGiven: boolean
   /** A built app to serve as it is; undefined: dist/, made when missing or out of date. */
   appDir: string | undefined
-  settings: DeviceSettings
+  /** The embedding model that this school enrols and compares with. */
+  model: ModelId
+  /** The same for every room; liveness is each room's own, in the database. */
+  settings: Omit<DeviceSettings, 'liveness'>
   production: boolean
 }
 
@@ -76,6 +77,8 @@ const Environment = z.object({
   OFFICE_PASSWORD: z.string().min(MIN_PASSWORD_LENGTH, `must be at least ${MIN_PASSWORD_LENGTH} characters`).max(200, 'must be at most 200 characters').optional(),
   TIME_ZONE: z.string().refine(isTimeZone, 'must be an IANA time zone such as Europe/Stockholm').optional(),
   APP_DIR: z.string().optional(),
+  MODEL: z.enum(modelIds, `must be one of ${modelIds.join(', ')}`).optional(),
+  FALSE_ACCEPT_BUDGET: decimal(0.00001, 0.1).optional(),
   RECOGNITION_THRESHOLD: decimal(0, 1).optional(),
   DEBOUNCE_SECONDS: decimal(0, 3600).optional(),
   FRAME_SKIP: whole(0, 60).optional(),
@@ -93,6 +96,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
   const parsed = Environment.safeParse(given)
   if (!parsed.success) throw new ConfigRefused(faultLines(parsed.error, given))
   const env = parsed.data
+  const model = env.MODEL ?? DEFAULT_MODEL
   return {
     port: env.PORT ?? PORT,
     host: env.HOST ?? HOST,
@@ -104,8 +108,10 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     timeZone: env.TIME_ZONE ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     timeZoneGiven: env.TIME_ZONE !== undefined,
     appDir: env.APP_DIR,
+    model,
     settings: {
-      recognition_threshold: env.RECOGNITION_THRESHOLD ?? RECOGNITION_THRESHOLD,
+      false_accept_budget: env.FALSE_ACCEPT_BUDGET ?? FALSE_ACCEPT_BUDGET,
+      recognition_threshold: env.RECOGNITION_THRESHOLD ?? RECOGNITION_THRESHOLD[model],
       debounce_seconds: env.DEBOUNCE_SECONDS ?? DEBOUNCE_SECONDS,
       frame_skip: env.FRAME_SKIP ?? FRAME_SKIP,
       camera_fps: env.CAMERA_FPS ?? CAMERA_FPS,

@@ -63,6 +63,9 @@ export async function identify(c: Context, { db, apiKey, now }: Pick<AppParts, '
   return session ? { kind: 'person', username: session.username, role: session.role, token } : undefined
 }
 
+/** As it is put on record beside what was written. */
+export const whoWrites = (identity: Identity): string => (identity.kind === 'person' ? identity.username : identity.kind)
+
 /** In constant time, whatever the lengths. */
 export function sameSecret(given: string, kept: string): boolean {
   return timingSafeEqual(createHash('sha256').update(given).digest(), createHash('sha256').update(kept).digest())

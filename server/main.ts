@@ -9,11 +9,13 @@
  */
 import { join, relative, resolve } from 'node:path'
 import { hash, verify } from '@node-rs/argon2'
+import { LIKENESS_LEVELS } from '#contract/look-alike'
 import { accountByName, saveAccount } from '../db/accounts.ts'
 import { connect, DatabaseRefused } from '../db/connect.ts'
 import type { Database } from '../db/connect.ts'
 import { deviceByKey } from '../db/devices.ts'
 import { DataFolderRefused, startEmbedded } from '../db/embedded.ts'
+import { compareTheUncompared } from '../db/look-alikes.ts'
 import { insertMarks } from '../db/marks.ts'
 import { migrate } from '../db/migrate.ts'
 import { ensureMonths } from '../db/partitions.ts'
@@ -57,12 +59,12 @@ starting.catch(fail)
 async function start(): Promise<void> {
   const config = readConfig()
   const secrets = await ensureSecrets(config.dataDir)
-  const given = config.appDir === undefined ? undefined : await appAsItIs(resolve(config.appDir))
+  const given = config.appDir === undefined ? undefined : await appAsItIs(resolve(config.appDir), config.model)
   const listener = await listen(config.host, config.port)
   const apiKey = config.apiKey ?? secrets.apiKey
 
   const [{ dir, version }, { db, seeded }] = await sideBySide(
-    async (signal) => given ?? ensureApp({ root: ROOT, say, stopping: signal }),
+    async (signal) => given ?? ensureApp({ root: ROOT, model: config.model, say, stopping: signal }),
     () => openRecord(config, secrets),
   )
   stopping.signal.throwIfAborted()
@@ -74,6 +76,7 @@ async function start(): Promise<void> {
     intake,
     now,
     settings: config.settings,
+    model: config.model,
     apiKey,
     appVersion: version,
     appDir: dir,
@@ -107,13 +110,22 @@ async function openRecord(config: Config, secrets: Secrets): Promise<{ db: Datab
   await ensureMonths(db, now())
   const daily = setInterval(() => {
     ensureMonths(db, now()).catch((error: unknown) => log({ event: 'months_not_made', ...describeFault(error) }))
+    void compareFaces(db)
   }, DAY_MS)
   daily.unref()
   running.push({ what: 'the daily round', stop: async () => clearInterval(daily) })
+  void compareFaces(db)
   const officePassword = config.officePassword ?? secrets.officePassword
   const seeded = await seedDemoSchool(db, { now: now(), timeZone: config.timeZone, deviceKey: secrets.deviceKey, officePassword })
   if (!seeded && config.officePassword !== undefined) await saveOfficePassword(db, config.officePassword)
   return { db, seeded }
+}
+
+/** Beside everything else: faces that came into the record without us are compared with the school's. A stop in between loses nothing. */
+async function compareFaces(db: Database): Promise<void> {
+  await compareTheUncompared(db, LIKENESS_LEVELS, now()).catch((error: unknown) => {
+    if (!stopping.signal.aborted) log({ event: 'faces_not_compared', ...describeFault(error) })
+  })
 }
 
 async function startRecord(dataDir: string): Promise<string> {

@@ -6,6 +6,7 @@
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { z } from 'zod'
+import type { NearStudent } from '#contract/look-alike'
 import { STATUS_OF } from '#contract/problem'
 import type { Problem, ProblemCode } from '#contract/problem'
 import { databaseFault } from './database-fault.ts'
@@ -28,6 +29,7 @@ const TITLE: Record<ProblemCode, string> = {
   method_not_allowed: 'Wrong method',
   unknown_device: 'Unknown device',
   conflict: 'Conflict',
+  same_person: 'This face is another student\'s',
   body_too_large: 'The body is too large',
   unsupported_media_type: 'Wrong content type',
   too_many_requests: 'Too many requests',
@@ -42,11 +44,13 @@ export const RETRY_AFTER_SECONDS = 5
 export class Refusal extends Error {
   override name = 'Refusal'
   readonly errors: FieldFault[] | undefined
+  readonly others: NearStudent[] | undefined
   readonly headers: Record<string, string>
 
-  constructor(readonly code: ProblemCode, detail: string, more: { errors?: FieldFault[]; headers?: Record<string, string> } = {}) {
+  constructor(readonly code: ProblemCode, detail: string, more: { errors?: FieldFault[]; others?: NearStudent[]; headers?: Record<string, string> } = {}) {
     super(detail)
     this.errors = more.errors
+    this.others = more.others
     this.headers = more.headers ?? {}
   }
 }
@@ -68,6 +72,7 @@ export function answerProblem(refusal: Refusal): Response {
     code: refusal.code,
     detail: refusal.message,
     ...(refusal.errors ? { errors: refusal.errors } : {}),
+    ...(refusal.others ? { others: refusal.others } : {}),
   }
   return new Response(JSON.stringify(problem), {
     status,

@@ -4,6 +4,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Hono } from 'hono'
+import { DEFAULT_MODEL } from '#contract/model'
 import { connect } from '../db/connect.ts'
 import type { Database } from '../db/connect.ts'
 import { startEmbedded } from '../db/embedded.ts'
@@ -51,7 +52,8 @@ export async function startThrowawaySchool(now: () => Date, more: Partial<AppPar
     db,
     intake: createGroupCommit({ insert: (marks) => insertMarks(db, marks, now()), log }),
     now,
-    settings: { recognition_threshold: 0.6, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+    settings: { false_accept_budget: 0.003, recognition_threshold: 0.5, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+    model: DEFAULT_MODEL,
     apiKey,
     appVersion: '0.0.0+test',
     appDir: undefined,

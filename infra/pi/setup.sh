@@ -46,7 +46,7 @@ if [[ -z $into ]]; then
   export DEBIAN_FRONTEND=noninteractive
   # Chromium's package is called chromium-browser on Raspberry Pi OS 12 and chromium elsewhere.
   # Cage does not start without Xwayland, which it only recommends.
-  need=(cage xwayland fonts-dejavu-core procps)
+  need=(cage xwayland fonts-dejavu-core)
   command -v chromium >/dev/null || command -v chromium-browser >/dev/null || need+=(chromium)
   missing=()
   for name in "${need[@]}"; do

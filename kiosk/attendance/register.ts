@@ -8,6 +8,7 @@
  * proposes again.
  */
 import { v7 as uuidv7 } from 'uuid'
+import type { Doubt, MarkMethod } from '#contract/attendance'
 import type { ModelId } from '#contract/model'
 import type { Lesson } from '#contract/schedule'
 
@@ -21,9 +22,25 @@ export interface Mark {
   held_on: string
   /** ISO 8601 UTC, whole milliseconds, corrected clock. */
   timestamp: string
-  /** Cosine, 0 to 1, three decimals. */
+  /** Cosine, 0 to 1, three decimals; 1 for a PIN alone. */
   confidence: number
-  model: ModelId
+  /** Of the face; undefined where no face was part of it. */
+  model: ModelId | undefined
+  method: MarkMethod
+  /** Why a teacher should look at it, where that is known already as the mark is made. */
+  doubt?: Doubt
+}
+
+/** What makes somebody present: a face in a frame, or a person's tap or PIN. */
+export interface Sighting {
+  studentId: string
+  /** Cosine; 1 for a PIN alone. */
+  confidence: number
+  /** Milliseconds since 1970, corrected clock. */
+  at: number
+  /** Default: the face alone. */
+  method?: MarkMethod
+  doubt?: Doubt | undefined
 }
 
 export interface Present {
@@ -39,8 +56,8 @@ export type Seen =
 
 export interface Register {
   readonly lesson: Lesson
-  /** @param at milliseconds since 1970, corrected clock. Undefined: nothing to do. */
-  see(sighting: { studentId: string; confidence: number; at: number }): Seen | undefined
+  /** Undefined: nothing to do. */
+  see(sighting: Sighting): Seen | undefined
   confirm(mark: Mark): void
   release(mark: Mark): void
   /** Newest mark first. */
@@ -64,7 +81,7 @@ export function openRegister(
   }
   return {
     lesson,
-    see({ studentId, confidence, at }) {
+    see({ studentId, confidence, at, method = 'face', doubt }) {
       const present = here.get(studentId)
       if (present) {
         if (at - present.lastSeenAt < debounceMs) return undefined
@@ -80,7 +97,9 @@ export function openRegister(
         held_on: lesson.held_on,
         timestamp: new Date(at).toISOString(),
         confidence: Math.round(Math.min(1, Math.max(0, confidence)) * 1000) / 1000,
-        model,
+        model: method === 'pin' ? undefined : model,
+        method,
+        ...(doubt === undefined ? {} : { doubt }),
       }
       proposed.set(studentId, mark.mark_id)
       return { kind: 'mark', mark }

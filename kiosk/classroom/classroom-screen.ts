@@ -5,11 +5,13 @@
  */
 import { LitElement, css, html, nothing } from 'lit'
 import { customElement, property, state } from 'lit/decorators.js'
+import './ask-card.ts'
 import './greeting-strip.ts'
 import './header-bar.ts'
 import './live-stage.ts'
 import './notice-screen.ts'
 import './page.css'
+import './pin-panel.ts'
 import './present-list.ts'
 import './technician-panel.ts'
 import { offlineSince } from './connection-badge.ts'
@@ -17,13 +19,17 @@ import { NO_HINT, holdHint, nearestHint } from './held-hint.ts'
 import { look } from './look.ts'
 import { noticeFor } from './notices.ts'
 import type { Size } from './picture.ts'
-import type { Diagnostics, LessonCard, Place, ScreenState } from './state.ts'
+import type { Diagnostics, LessonCard, PinPanel, Place, ScreenState } from './state.ts'
+import { symbol, symbolStyle } from './symbols.ts'
 import { clockTime, dayName, span } from './zoned-time.ts'
 
 /** A mouse is a technician's or a developer's: its pointer shows while it moves, and so long after. */
 const POINTER_SHOWN_MS = 3_000
 
-/** @fires diagnostics-shown - detail: boolean; the technician's panel was opened or closed. */
+/**
+ * @fires diagnostics-shown - detail: boolean; the technician's panel was opened or closed.
+ * @fires pin-opened - somebody wants to be marked by PIN; what the panel then fires is told in pin-panel.ts, and of the question in ask-card.ts.
+ */
 @customElement('classroom-screen')
 export class ClassroomScreen extends LitElement {
   @property({ attribute: false }) state: ScreenState | undefined
@@ -53,21 +59,50 @@ export class ClassroomScreen extends LitElement {
     const place = 'place' in shown ? shown.place : undefined
     return html`
       ${header(shown, place, () => this.showPanel(true))}
-      ${shown.screen === 'lesson' ? this.lesson(shown) : html`<notice-screen .notice=${noticeFor(shown)}></notice-screen>`}
+      ${shown.screen === 'lesson' ? this.lesson(shown) : this.notice(shown)}
       ${this.panelOpen && this.diagnostics
         ? html`<technician-panel .diagnostics=${this.diagnostics} .badge=${place?.badge} @closed=${() => this.showPanel(false)}></technician-panel>`
         : nothing}
     `
   }
 
-  private lesson({ place, video, faces, frameSize, present, enrolled, withoutFace, greeting }: Extract<ScreenState, { screen: 'lesson' }>) {
+  private notice(shown: Exclude<ScreenState, { screen: 'lesson' }>) {
+    const pin = 'pin' in shown ? shown.pin : undefined
+    const place = 'place' in shown ? shown.place : undefined
+    if (!pin || !place) return html`<notice-screen .notice=${noticeFor(shown)}></notice-screen>`
+    if (isOpen(pin)) return pinPanel(pin)
+    const greeted = pin.step === 'greeting' ? { studentId: '', firstName: pin.firstName, time: clockTime(pin.markedAt, place.timeZone) } : undefined
+    return html`
+      <main class="notice">
+        <notice-screen compact .notice=${noticeFor(shown)}></notice-screen>
+        <div class="below">
+          ${greeted ? html`<greeting-strip .greeting=${greeted}></greeting-strip>` : nothing}
+          ${this.pinButton(greeted ? 'quiet' : 'wide')}
+        </div>
+      </main>
+    `
+  }
+
+  /** Without a camera, without the models, with an old class list: this way stays. */
+  private pinButton(kind: 'wide' | 'quiet') {
+    return html`<button class="pin ${kind}" type="button" @click=${() => this.dispatchEvent(new CustomEvent('pin-opened'))}>
+      ${symbol('keypad')}<span>${kind === 'wide' ? 'Are you here? Use your PIN' : 'Use your PIN'}</span>
+    </button>`
+  }
+
+  private lesson({ place, video, faces, frameSize, present, enrolled, withoutFace, greeting, ask, pin }: Extract<ScreenState, { screen: 'lesson' }>) {
+    if (isOpen(pin)) return pinPanel(pin)
     const { timeZone } = place
     const greeted = greeting && { studentId: greeting.studentId, firstName: greeting.firstName, time: clockTime(greeting.markedAt, timeZone) }
     return html`
       <main .style=${`--aspect: ${aspect(frameSize)}`}>
         <live-stage .video=${video} .faces=${faces} .frameSize=${frameSize}></live-stage>
-        <present-list .present=${present} .enrolled=${enrolled} .withoutFace=${withoutFace} .timeZone=${timeZone}></present-list>
-        <greeting-strip .greeting=${greeted} .hint=${this.hint.shown} .problem=${place.badge.storageProblem}></greeting-strip>
+        <present-list ?hidden=${ask !== undefined} .present=${present} .enrolled=${enrolled} .withoutFace=${withoutFace} .timeZone=${timeZone}></present-list>
+        ${ask ? html`<ask-card .ask=${ask}></ask-card>` : nothing}
+        <div class="below">
+          <greeting-strip .greeting=${greeted} .hint=${this.hint.shown} .problem=${place.badge.storageProblem}></greeting-strip>
+          ${this.pinButton('quiet')}
+        </div>
       </main>
     `
   }
@@ -86,6 +121,7 @@ export class ClassroomScreen extends LitElement {
 
   static override styles = [
     look,
+    symbolStyle,
     css`
       :host {
         position: fixed;
@@ -121,10 +157,76 @@ export class ClassroomScreen extends LitElement {
       present-list {
         grid-area: list;
       }
-      greeting-strip {
+      present-list[hidden] {
+        display: none;
+      }
+      ask-card {
+        grid-area: list;
+      }
+      .below {
         grid-area: strip;
+        display: flex;
+        gap: 0.5rem;
+        min-width: 0;
+        min-height: 0;
+      }
+      greeting-strip {
+        flex: 1;
+      }
+      main.notice {
+        grid-template:
+          'notice' minmax(0, 1fr)
+          'strip' 4.2rem
+          / minmax(0, 1fr);
+      }
+      .pin {
+        flex: none;
+        display: flex;
+        align-items: center;
+        justify-content: center;
+        gap: 0.6rem;
+        min-width: var(--touch);
+        min-height: var(--touch);
+        padding: 0 1rem;
+        border: 2px solid var(--line-strong);
+        border-radius: var(--radius);
+        background: var(--surface);
+        color: var(--ink);
+        font: inherit;
+        font-size: 1.1rem;
+        font-weight: var(--weight-strong);
+        line-height: 1.2;
+        cursor: inherit;
+        touch-action: manipulation;
+      }
+      .pin.wide {
+        flex: 1;
+        border-color: var(--accent);
+        background: var(--accent);
+        color: var(--on-accent);
+        font-size: 1.5rem;
+      }
+      .pin .symbol {
+        width: 1.6em;
+        height: 1.6em;
+      }
+      .pin:focus-visible {
+        outline: 3px solid var(--accent);
+        outline-offset: 2px;
+      }
+      .pin:active {
+        transform: scale(0.98);
       }
       @media (orientation: portrait) {
+        .pin.quiet {
+          flex-direction: column;
+          gap: 0.1rem;
+          padding: 0 0.6rem;
+          font-size: 0.9rem;
+        }
+        .pin.wide {
+          font-size: 1.2rem;
+        }
         :host {
           grid-template-rows: auto minmax(0, 1fr);
         }
@@ -139,6 +241,15 @@ export class ClassroomScreen extends LitElement {
       }
     `,
   ]
+}
+
+/** Steps that cover the lesson. */
+function isOpen(pin: PinPanel): boolean {
+  return pin.step !== 'closed' && pin.step !== 'greeting'
+}
+
+function pinPanel(panel: PinPanel) {
+  return html`<pin-panel .panel=${panel}></pin-panel>`
 }
 
 function header(shown: ScreenState, place: Place | undefined, onHeld: () => void) {

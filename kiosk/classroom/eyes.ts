@@ -1,9 +1,9 @@
 /** Keeps vision running: loads the models, tells how far, tries again when they fail or when the worker dies. */
 import { type Vision, startVision } from '../vision/vision.ts'
 
-/** Waiting time before the models are loaded again: 5 s, then twice as long each time, at most 5 minutes. */
+/** Waiting time before the models are loaded again: 5 s, then twice as long each time, at most a minute. */
 const RETRY_FIRST_MS = 5_000
-const RETRY_MOST_MS = 300_000
+const RETRY_MOST_MS = 60_000
 /** A worker that has lived so long was healthy: the next failure starts again at the shortest wait. */
 const HEALTHY_AFTER_MS = 60_000
 

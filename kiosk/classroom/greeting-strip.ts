@@ -42,7 +42,7 @@ export class GreetingStrip extends LitElement {
       `
     }
     if (this.hint) return html`<p class="hint">${symbol(this.hint)}<span>${HINT_WORDS[this.hint]}</span></p>`
-    return html`<p class="idle">${symbol('face')}<span>Look into the camera to be marked</span></p>`
+    return html`<p class="idle">${symbol('face')}<span>Look into the camera</span></p>`
   }
 
   override updated(): void {
@@ -121,6 +121,11 @@ export class GreetingStrip extends LitElement {
         flex: none;
         font-size: 1.2rem;
         font-variant-numeric: tabular-nums;
+      }
+      @container (max-width: 17rem) {
+        .time {
+          display: none;
+        }
       }
       .problem {
         background: var(--caution-soft);

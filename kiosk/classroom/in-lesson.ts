@@ -2,17 +2,15 @@
  * A lesson as the kiosk holds it while it is on: who may be seen, who is here, and what one frame
  * changes about it. Knows the disk (a mark is saved before it counts) but no camera, screen or server.
  */
+import type { MarkMethod } from '#contract/attendance'
 import { CURRENT_MODEL, type ModelId } from '#contract/model'
-import type { Lesson, RosterStudent, Schedule } from '#contract/schedule'
+import type { Lesson, PinCheck, RosterStudent, Schedule } from '#contract/schedule'
 import { packGallery } from '../attendance/gallery.ts'
-import { type Mark, openRegister } from '../attendance/register.ts'
+import { type Mark, type Seen, type Sighting, openRegister } from '../attendance/register.ts'
 import { type SeenFace, followSightings } from '../attendance/sightings.ts'
 import type { Store } from '../store/store.ts'
-import type { Reason, SeenFrame } from '../vision/face.ts'
-import type { OutlinedFace, PresentStudent } from './state.ts'
-
-/** Cosine by which the best student must lead the second best. Measured with the threshold: README, Figures. */
-const CLEAR_OF_RUNNER_UP = 0.08
+import type { Box, Reason, SeenFrame, TrackWishes } from '../vision/face.ts'
+import type { OutlinedFace, PresentStudent, WaitingStudent } from './state.ts'
 
 export interface InLesson {
   readonly lesson: Lesson
@@ -21,16 +19,47 @@ export interface InLesson {
   readonly withoutFace: number
   /** Newest first. */
   present(): PresentStudent[]
+  /** Enrolled and not here yet, A to Z by first name. */
+  waiting(): WaitingStudent[]
+  /** What the student's PIN is checked against; undefined: there is none, or nobody by that id. */
+  pinOf(studentId: string): PinCheck | undefined
+  /**
+   * Makes somebody present by what a person did: a tap on their own name, or a PIN. On disk when it resolves.
+   * Never rejects: what the disk refused comes back as a fault.
+   * @param track the face that it was said of, if it was of one: it bears the name from then on
+   */
+  markBy(sighting: Sighting & { method: MarkMethod }, track?: number): Promise<MarkedBy>
   /**
    * Looks at one frame. What it returns as marked is on disk.
    * @param at milliseconds since 1970, corrected clock
    */
   take(seen: SeenFrame, at: number): Promise<Taken>
+  /** What vision need not do for a frame taken at `now`, on the clock of SeenFrame.takenAt. */
+  wishes(now: number): TrackWishes
 }
+
+/** A face whose owner must say who they are. */
+export interface Ask {
+  track: number
+  box: Box
+  /** Student ids, best first. */
+  candidates: string[]
+  /** `tap`: near, but not near enough or not clear of the runner-up. `pin`: look-alikes, whom a tap does not tell apart. */
+  needs: 'tap' | 'pin'
+  /** Cosine of the best candidate. */
+  score: number
+}
+
+/** `here`: was here already, or is being marked this very moment. `nobody`: not of this lesson. */
+export type MarkedBy = { kind: 'marked'; mark: Mark; student: RosterStudent } | { kind: 'here' } | { kind: 'nobody' } | { kind: 'not_saved'; fault: unknown }
 
 export interface Taken {
   faces: OutlinedFace[]
   known: SeenFace[]
+  /** Faces of this frame to be asked about. */
+  asks: Ask[]
+  /** Marks that got a doubt and are to be sent again. */
+  doubted: number
   marked: { mark: Mark; student: RosterStudent }[]
   /** Why the disk refused a mark; undefined: it took everything. Such a student is proposed again at the next sighting. */
   storageFault: unknown
@@ -46,11 +75,20 @@ export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; laps
   const everyone = [...schedule.students, ...schedule.ahead.students].filter((one) => enrolled.has(one.student_id))
   const students = new Map(everyone.map((one) => [one.student_id, one]))
   const gallery = packGallery(o.lapsed || !o.model ? [] : everyone, o.model ?? CURRENT_MODEL)
-  const sightings = followSightings(gallery, { threshold: schedule.settings.recognition_threshold, margin: CLEAR_OF_RUNNER_UP })
+  const { false_accept_budget: budget, recognition_threshold: floor, liveness } = schedule.settings
+  const lookAlikes = new Map(everyone.map((one) => [one.student_id, one.look_alikes]))
+  const sightings = followSightings(gallery, { budget, floor, liveness, lookAlikes, random: Math.random })
   const register = openRegister(lesson, await store.marksOfLesson(lesson.held_on, lesson.lesson_id), {
     debounceMs: schedule.settings.debounce_seconds * 1000,
     model: gallery.model,
   })
+  const byName = everyone
+    .map((student): WaitingStudent => ({ studentId: student.student_id, firstName: student.first_name, name: fullName(student), hasPin: student.pin !== null }))
+    .sort((a, b) => a.name.localeCompare(b.name))
+  /** By track: who the person behind it has said to be, by tap or PIN. */
+  const saidToBe = new Map<number, string>()
+  /** Students whose doubt is on disk. */
+  const doubts = new Set<string>()
   let present = listPresent()
 
   function listPresent(): PresentStudent[] {
@@ -63,25 +101,53 @@ export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; laps
   async function take(seen: SeenFrame, at: number): Promise<Taken> {
     const known = sightings.add(seen)
     const marked: Taken['marked'] = []
+    let doubted = 0
     let storageFault: unknown
     for (const { verdict } of known) {
       if (verdict.kind !== 'student') continue
-      const change = register.see({ studentId: verdict.studentId, confidence: verdict.confidence, at })
-      if (!change) continue
+      const { studentId, confidence, doubt } = verdict
+      const change = register.see({ studentId, confidence, at, doubt })
+      const doubtful = doubt !== undefined && !doubts.has(studentId)
+      if (!change && !doubtful) continue
+      const key = { held_on: lesson.held_on, lesson_id: lesson.lesson_id, student_id: studentId }
       try {
-        if (change.kind === 'seen_again') {
-          await store.moveLastSeen({ held_on: lesson.held_on, lesson_id: lesson.lesson_id, student_id: change.studentId }, new Date(at).toISOString())
-        } else if (await saveMark(change.mark)) {
-          const student = students.get(change.mark.student_id)
+        if (change?.kind === 'mark' && (await saveMark(change.mark))) {
+          const student = students.get(studentId)
           if (student) marked.push({ mark: change.mark, student })
+        } else if (change?.kind === 'seen_again') await store.moveLastSeen(key, new Date(at).toISOString())
+        if (doubtful) {
+          if (await store.saveDoubt(key, doubt)) doubted += 1
+          doubts.add(studentId)
         }
       } catch (fault) {
-        if (change.kind === 'mark') register.release(change.mark)
+        if (change?.kind === 'mark') register.release(change.mark)
         storageFault = fault
       }
       present = listPresent()
     }
-    return { faces: outline(known), known, marked, storageFault }
+    return { faces: outline(known), known, asks: asksOf(known), doubted, marked, storageFault }
+  }
+
+  async function markBy(sighting: Sighting & { method: MarkMethod }, track?: number): Promise<MarkedBy> {
+    const student = students.get(sighting.studentId)
+    if (!student) return { kind: 'nobody' }
+    let change: Seen | undefined
+    try {
+      change = register.see(sighting)
+      if (change?.kind !== 'mark' || !(await saveMark(change.mark))) return { kind: 'here' }
+      if (track !== undefined) saidToBe.set(track, sighting.studentId)
+      return { kind: 'marked', mark: change.mark, student }
+    } catch (fault) {
+      if (change?.kind === 'mark') register.release(change.mark)
+      return { kind: 'not_saved', fault }
+    } finally {
+      present = listPresent()
+    }
+  }
+
+  function waiting(): WaitingStudent[] {
+    const here = new Set(present.map((one) => one.studentId))
+    return byName.filter(({ studentId }) => !here.has(studentId))
   }
 
   /** False where the disk already held a mark of that student in that lesson: here, but not greeted again. */
@@ -91,14 +157,26 @@ export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; laps
     return fresh
   }
 
+  /** Only those who are not here yet are asked about. */
+  function asksOf(known: SeenFace[]): Ask[] {
+    const here = new Set(present.map((one) => one.studentId))
+    return known.flatMap(({ face, verdict }): Ask[] => {
+      if (verdict.kind !== 'ask') return []
+      const candidates = verdict.candidates.filter((id) => !here.has(id))
+      return candidates.length > 0 ? [{ track: face.track, box: face.box, candidates, needs: verdict.needs, score: verdict.score }] : []
+    })
+  }
+
   function outline(known: SeenFace[]): OutlinedFace[] {
     const here = new Set(present.map((one) => one.studentId))
-    return known.flatMap(({ face, track, verdict }): OutlinedFace[] => {
+    return known.flatMap(({ face, verdict }): OutlinedFace[] => {
       if (face.refused === 'not_a_face') return []
-      const outlined = { box: face.box, track, name: undefined, hint: undefined }
+      const outlined = { box: face.box, track: face.track, name: undefined, hint: undefined }
       if (verdict.kind === 'refused') return [{ ...outlined, kind: 'hint', hint: HINT_OF[face.refused ?? 'looks_away'] }]
-      if (verdict.kind !== 'student') return [{ ...outlined, kind: verdict.kind }]
-      const student = students.get(verdict.studentId)
+      const studentId = verdict.kind === 'student' ? verdict.studentId : saidToBe.get(face.track)
+      if (studentId === undefined && verdict.kind === 'challenge') return [{ ...outlined, kind: 'hint', hint: verdict.turn === 'left' ? 'turn_left' : 'turn_right' }]
+      if (studentId === undefined) return [{ ...outlined, kind: verdict.kind === 'unknown' || verdict.kind === 'doubtful' ? 'unknown' : 'looking' }]
+      const student = students.get(studentId)
       // A name is shown once its mark is on disk, not before.
       return [student && here.has(student.student_id) ? { ...outlined, kind: 'here', name: fullName(student) } : { ...outlined, kind: 'looking' }]
     })
@@ -107,9 +185,17 @@ export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; laps
   return {
     lesson,
     enrolled: enrolled.size,
-    withoutFace: everyone.filter((student) => student.templates.length === 0).length,
+    withoutFace: everyone.filter((student) => !student.templates.some((template) => template.model === gallery.model)).length,
     present: () => present,
+    waiting,
+    pinOf: (studentId) => students.get(studentId)?.pin ?? undefined,
+    markBy,
     take,
+    wishes(now) {
+      const { settled, watched } = sightings.wishes(now)
+      // Who has said who they are is not looked at any more either.
+      return { settled: [...settled, ...saidToBe.keys()], watched: watched.filter((track) => !saidToBe.has(track)) }
+    },
   }
 }
 
@@ -123,6 +209,8 @@ const HINT_OF: Record<Reason, OutlinedFace['hint']> = {
   too_bright: 'more_light',
   looks_away: 'look_here',
   blurred: 'hold_still',
+  eyes_covered: 'show_eyes',
+  mouth_covered: 'show_mouth',
 }
 
 function fullName(student: RosterStudent): string {

@@ -168,6 +168,26 @@ export class NoticeScreen extends LitElement {
         transform-origin: left;
         transition: transform var(--calm) ease-out;
       }
+      /* Above the way by PIN there is less room. */
+      :host([compact]) {
+        padding: 0.5rem 1.5rem;
+        gap: 1.5rem;
+      }
+      :host([compact]) .disc {
+        width: 5.5rem;
+        height: 5.5rem;
+      }
+      :host([compact]) .words {
+        gap: 0.5rem;
+        max-width: none;
+      }
+      :host([compact]) h2 {
+        font-size: 1.6rem;
+      }
+      :host([compact]) :is(.text, ol) {
+        font-size: 1.1rem;
+        line-height: 1.3;
+      }
       @media (orientation: portrait) {
         :host {
           flex-direction: column;

@@ -3,19 +3,19 @@ import type { Notice } from './notice-screen.ts'
 import type { ScreenState } from './state.ts'
 import { clockTimeFrom } from './zoned-time.ts'
 
-const TEACHER_MEANWHILE = 'Meanwhile the teacher takes the register.'
+const MEANWHILE = 'Meanwhile use your PIN, or tell the teacher.'
 
 const NO_CAMERA: Record<Extract<ScreenState, { screen: 'no_camera' }>['why'], Notice> = {
   none: {
     symbol: 'camera_off',
     heading: 'No camera found',
-    text: TEACHER_MEANWHILE,
+    text: MEANWHILE,
     steps: ['Plug the camera in, or its cable back in.', 'Wait a moment: the picture comes by itself.'],
   },
   denied: {
     symbol: 'camera_off',
     heading: 'The camera is not allowed',
-    text: TEACHER_MEANWHILE,
+    text: MEANWHILE,
     steps: ['Tap the camera sign beside the address.', 'Choose “Allow” for this page.', 'No address in sight? Tell the school office.'],
   },
   lost: {
@@ -23,6 +23,18 @@ const NO_CAMERA: Record<Extract<ScreenState, { screen: 'no_camera' }>['why'], No
     heading: 'The camera is gone',
     text: 'It worked until a moment ago. Everyone already marked stays marked.',
     steps: ['Check the camera’s cable at both ends.', 'Wait a moment: the picture comes back by itself.'],
+  },
+  black: {
+    symbol: 'camera_off',
+    heading: 'The camera sees nothing',
+    text: 'Its picture is dark. Everyone already marked stays marked.',
+    steps: ['Is the lens covered? Is the light on?', 'Check the camera’s cable at both ends.', 'The picture comes back by itself.'],
+  },
+  frozen: {
+    symbol: 'camera_off',
+    heading: 'The camera’s picture stands still',
+    text: 'It is started again by itself. Everyone already marked stays marked.',
+    steps: ['If this stays, pull the camera’s cable out and plug it in again.'],
   },
 }
 
@@ -48,7 +60,7 @@ export function noticeFor(state: Exclude<ScreenState, { screen: 'lesson' }>): No
       return {
         symbol: 'again',
         heading: 'Faces cannot be recognised yet',
-        text: `${state.retryIn > 0 ? `Next try in ${waiting(state.retryIn)}.` : 'Trying again now.'} ${TEACHER_MEANWHILE}`,
+        text: `${state.retryIn > 0 ? `Next try in ${waiting(state.retryIn)}.` : 'Trying again now.'} ${MEANWHILE}`,
         problem: state.problem,
       }
     case 'no_lesson':
@@ -58,7 +70,7 @@ export function noticeFor(state: Exclude<ScreenState, { screen: 'lesson' }>): No
         ? {
             symbol: 'hourglass',
             heading: 'The class list is too old',
-            text: `Saved faces expire when the school’s server is out of reach for long. ${TEACHER_MEANWHILE}`,
+            text: `Saved faces expire when the school’s server is out of reach for long. ${MEANWHILE}`,
             steps: ['Check the network cable or the Wi-Fi.', 'The new list comes by itself.'],
           }
         : {

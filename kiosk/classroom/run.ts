@@ -19,15 +19,18 @@ import { type Sync, startSync } from '../sync/sync.ts'
 import { type Camera, openCamera } from '../vision/camera.ts'
 import type { SeenFrame } from '../vision/face.ts'
 import type { Vision } from '../vision/vision.ts'
+import { type Asking, NOBODY_ASKED, answered, askOn } from './asking.ts'
 import './classroom-screen.ts'
 import type { ClassroomScreen } from './classroom-screen.ts'
 import { type Eyes, openEyes } from './eyes.ts'
-import { type InLesson, type Taken, openInLesson } from './in-lesson.ts'
+import { type Ask, type InLesson, type MarkedBy, type Taken, openInLesson } from './in-lesson.ts'
 import { lessonAt } from './lesson-clock.ts'
 import { readPairingLink } from './pairing-link.ts'
+import { tellAlive } from './pulse.ts'
+import { type PinPath, openPinPath } from './pin-path.ts'
 import { screenState } from './screen-state.ts'
 import { StageMedians } from './stage-medians.ts'
-import type { Diagnostics, OutlinedFace, Place, ScreenState } from './state.ts'
+import type { AskCard, Diagnostics, OutlinedFace, Place, ScreenState } from './state.ts'
 
 /** How long a greeting stays, ms. */
 const GREETING_MS = 4_000
@@ -39,6 +42,7 @@ declare const __APP_VERSION__: string
 export async function mount(root: HTMLElement): Promise<void> {
   const screen = document.createElement('classroom-screen') as ClassroomScreen
   root.append(screen)
+  tellAlive(() => screen.state?.screen)
   try {
     await startKiosk(screen, () => Date.now())
   } catch (fault) {
@@ -48,7 +52,7 @@ export async function mount(root: HTMLElement): Promise<void> {
 }
 
 async function startKiosk(screen: ClassroomScreen, clock: () => number): Promise<void> {
-  screen.state = { screen: 'loading', place: undefined, progress: 0, what: 'Starting' }
+  screen.state = { screen: 'loading', place: undefined, progress: 0, what: 'Starting', pin: undefined }
   addEventListener('hashchange', () => location.reload(), { once: true })
   const store = await openStore()
   const link = readPairingLink(location.hash)
@@ -79,6 +83,8 @@ class Kiosk {
   private faces: OutlinedFace[] = []
   private frameSize = { width: 1280, height: 720 }
   private greeting: { studentId: string; firstName: string; markedAt: number; until: number } | undefined
+  private asking: Asking = NOBODY_ASKED
+  private pinPath: PinPath | undefined
   private readonly medians = new StageMedians()
   private readonly diagnostics: Diagnostics = {
     appVersion: __APP_VERSION__,
@@ -90,7 +96,8 @@ class Kiosk {
     firstFaceAt: undefined,
     marked: [],
     ms: undefined,
-    camera: 'starting',
+    camera: 'off',
+    tensors: undefined,
   }
 
   constructor(
@@ -104,6 +111,17 @@ class Kiosk {
     this.offsetMs = await this.store.savedClockOffset()
     await this.store.sweepMarks(new Date(this.now() - KEEP_STORED_MS).toISOString().slice(0, 10))
     this.marks = await this.store.countMarks()
+    this.pinPath = await openPinPath({
+      store: this.store,
+      now: () => this.now(),
+      lesson: () => this.inLesson,
+      onMarked: (marked, fromFace) => {
+        this.greet(marked)
+        if (fromFace) this.answer(fromFace.track, 'yes')
+      },
+      onChange: () => this.render(),
+    })
+    this.hearScreen()
     const saved = await this.store.savedRoster(this.now())
     if (saved) await this.adoptRoster(saved)
     this.eyes = openEyes({ clock: this.clock, onState: ({ kind }) => (kind === 'ready' ? void this.chooseLesson(true) : this.render()) })
@@ -127,6 +145,8 @@ class Kiosk {
     this.diagnostics.ms = this.medians.all()
     if (this.greeting && this.clock() > this.greeting.until) this.greeting = undefined
     await this.chooseLesson(false)
+    this.pinPath?.tick()
+    this.ask([])
     this.render()
   }
 
@@ -179,7 +199,7 @@ class Kiosk {
       app_version: __APP_VERSION__,
       model: this.vision()?.model ?? null,
       lesson: lesson ? { lesson_id: lesson.lesson_id, held_on: lesson.held_on } : null,
-      camera: this.camera?.state ?? 'starting',
+      camera: this.camera?.state ?? 'off',
       ...this.medians.takeSinceLast(),
       unsent_marks: this.marks.unsent,
       refused_marks: this.marks.refused,
@@ -212,6 +232,7 @@ class Kiosk {
     const now = this.inLesson?.lesson
     const same = now?.lesson_id === lesson.lesson_id && now.held_on === lesson.held_on
     if (same && !reopen) return
+    if (!same) this.forgetQuestions()
     if (now && !same) this.takeUpdate()
     this.inLesson = await openInLesson({ schedule, lesson, lapsed: this.roster?.lapsed ?? false, model: this.vision()?.model, store: this.store })
     this.watch()
@@ -222,9 +243,15 @@ class Kiosk {
     this.inLesson = undefined
     this.faces = []
     this.greeting = undefined
+    this.forgetQuestions()
     this.camera?.close()
     this.camera = undefined
     this.takeUpdate()
+  }
+
+  private forgetQuestions(): void {
+    this.asking = NOBODY_ASKED
+    this.pinPath?.close()
   }
 
   /** A new app is taken between two lessons, also where one follows the other, and never in one. */
@@ -268,7 +295,8 @@ class Kiosk {
       }
       let seen: SeenFrame
       try {
-        seen = await vision.look(frame, performance.now())
+        const takenAt = performance.now()
+        seen = await vision.look(frame, takenAt, this.inLesson?.wishes(takenAt))
       } catch (fault) {
         this.faces = []
         this.eyes?.crashed(vision, fault)
@@ -279,7 +307,7 @@ class Kiosk {
     }
   }
 
-  private tell(seen: SeenFrame, { faces, known, marked, storageFault }: Taken): void {
+  private tell(seen: SeenFrame, { faces, known, marked, asks, doubted, storageFault }: Taken): void {
     this.frameSize = { width: seen.width, height: seen.height }
     this.faces = faces
     this.storageProblem = storageFault === undefined ? undefined : sentence(storageFault)
@@ -293,13 +321,70 @@ class Kiosk {
       told.unknownSightings += 1
       if (verdict.first) told.unknownFaces += 1
     }
-    for (const { mark, student } of marked) {
-      told.marked.push({ studentId: mark.student_id, confidence: mark.confidence, at: performance.now() })
-      this.greeting = { studentId: mark.student_id, firstName: student.first_name, markedAt: this.now(), until: this.clock() + GREETING_MS }
-      this.sync?.markAdded()
-    }
-    if (marked.length > 0) void this.countMarks()
+    for (const one of marked) this.greet(one)
+    // A doubted mark is unsent again, and goes the way of a new one.
+    for (let i = 0; i < doubted; i++) this.sync?.markAdded()
+    if (doubted > 0) void this.countMarks()
+    this.ask(asks)
     this.render()
+  }
+
+  /** What is on the disk is shown and sent. */
+  private greet({ mark, student }: Taken['marked'][number]): void {
+    this.diagnostics.marked.push({ studentId: mark.student_id, method: mark.method, confidence: mark.confidence, at: performance.now() })
+    this.greeting = { studentId: mark.student_id, firstName: student.first_name, markedAt: this.now(), until: this.clock() + GREETING_MS }
+    this.sync?.markAdded()
+    void this.countMarks()
+    // A roster that came while the mark was on its way to the disk opened the register without it.
+    if (!this.inLesson?.present().some(({ studentId }) => studentId === mark.student_id)) void this.chooseLesson(true)
+  }
+
+  // -- who are you? -------------------------------------------------------------------------
+
+  private hearScreen(): void {
+    const hear = <T>(type: string, act: (detail: T) => void) => this.screen.addEventListener(type, (event) => act((event as CustomEvent<T>).detail))
+    hear<undefined>('pin-opened', () => this.pinPath?.open())
+    hear<{ studentId: string }>('pin-name-picked', ({ studentId }) => this.pinPath?.pick(studentId))
+    hear<{ pin: string }>('pin-entered', ({ pin }) => void this.pinPath?.enter(pin))
+    hear<undefined>('pin-back', () => this.pinPath?.back())
+    hear<undefined>('pin-closed', () => this.pinPath?.close())
+    hear<undefined>('pin-touched', () => this.pinPath?.touch())
+    hear<{ track: number; studentId: string }>('student-confirmed', ({ track, studentId }) => void this.confirm(track, studentId))
+    hear<{ track: number }>('student-denied', ({ track }) => this.answer(track, 'no'))
+  }
+
+  private ask(asks: Ask[]): void {
+    const here = new Set(this.inLesson?.present().map(({ studentId }) => studentId))
+    this.asking = askOn(this.asking, { asks, faces: this.faces, here }, this.clock())
+  }
+
+  private answer(track: number, said: 'yes' | 'no'): void {
+    this.asking = answered(this.asking, track, said, this.clock())
+    this.render()
+  }
+
+  /** A tap on one's own name is enough where faces are told apart; look-alikes go on to the keypad. */
+  private async confirm(track: number, studentId: string): Promise<void> {
+    const ask = this.asking.asked?.ask
+    if (!ask || ask.track !== track || !ask.candidates.includes(studentId)) return
+    if (ask.needs === 'pin') {
+      this.pinPath?.pick(studentId, { track, score: ask.score })
+      // Who has no PIN is sent to the teacher, and not asked again at once.
+      if (this.pinPath?.panel.step === 'see_teacher') this.answer(track, 'no')
+      return
+    }
+    const by: MarkedBy | undefined = await this.inLesson?.markBy({ studentId, method: 'face_and_tap', confidence: ask.score, at: this.now() }, track)
+    if (by?.kind === 'not_saved') this.storageProblem = sentence(by.fault)
+    if (by?.kind === 'marked') this.greet(by)
+    if (by && by.kind !== 'not_saved') this.answer(track, 'yes')
+    this.render()
+  }
+
+  private askCard(): AskCard | undefined {
+    const ask = this.asking.asked?.ask
+    const waiting = this.inLesson?.waiting() ?? []
+    const candidates = ask?.candidates.flatMap((id) => waiting.filter(({ studentId }) => studentId === id)) ?? []
+    return ask && candidates.length > 0 ? { track: ask.track, candidates, needs: ask.needs } : undefined
   }
 
   // -- the screen ---------------------------------------------------------------------------
@@ -324,7 +409,8 @@ class Kiosk {
   private render(): void {
     this.screen.state = this.state()
     this.diagnostics.model = this.vision()?.model
-    this.diagnostics.camera = this.camera?.state ?? 'starting'
+    this.diagnostics.camera = this.camera?.state ?? 'off'
+    this.diagnostics.tensors = this.vision()?.tensors
     this.screen.diagnostics = this.diagnostics
   }
 
@@ -342,6 +428,8 @@ class Kiosk {
       faces: this.faces,
       frameSize: this.frameSize,
       greeting: this.greeting,
+      ask: this.askCard(),
+      pin: this.pinPath?.panel ?? { step: 'closed' },
     })
   }
 }

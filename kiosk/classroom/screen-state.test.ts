@@ -17,12 +17,15 @@ const place: Place = {
   roomName: 'Lab', timeZone: 'UTC', now: NOW,
   badge: { connection: 'online', lastContactAt: NOW, unsentMarks: 0, refusedMarks: 0, updateReady: false, storageProblem: undefined },
 }
-const inLesson: InLesson = { lesson, enrolled: 2, withoutFace: 1, present: () => [], take: () => Promise.reject(new Error('no frame here')) }
+const inLesson: InLesson = {
+  lesson, enrolled: 2, withoutFace: 1, present: () => [], waiting: () => [], pinOf: () => undefined,
+  markBy: () => Promise.reject(new Error('no mark here')), take: () => Promise.reject(new Error('no frame here')), wishes: () => ({ settled: [], watched: [] }),
+}
 const camera = (state: CameraState) => ({ state, video: {} as HTMLVideoElement })
 
 const allWell: Facts = {
   place, clock: 0, lessons: [lesson, later], lapsed: false, outOfDate: undefined, inLesson,
-  eyes: { kind: 'ready', vision: {} as Vision }, camera: camera('live'), faces: [], frameSize: { width: 640, height: 480 }, greeting: undefined,
+  eyes: { kind: 'ready', vision: {} as Vision }, camera: camera('live'), faces: [], frameSize: { width: 640, height: 480 }, greeting: undefined, ask: undefined, pin: { step: 'closed' },
 }
 
 describe('the screen', () => {
@@ -52,8 +55,23 @@ describe('the screen', () => {
     expect(screenState({ ...allWell, eyes, clock: 9_000 })).toMatchObject({ screen: 'model_failed', retryIn: 0 })
   })
 
+  it('keeps the way by PIN on every screen of a lesson, and greets who took it', () => {
+    const broken: Partial<Facts>[] = [
+      {}, { lapsed: true }, { outOfDate: 'too old' }, { eyes: { kind: 'failed', problem: 'x', retryAt: 0 } }, { eyes: { kind: 'loading', what: 'Mesh', progress: 0.4 } },
+      { camera: undefined }, ...(['starting', 'none', 'denied', 'lost', 'black', 'frozen'] as const).map((state) => ({ camera: camera(state) })),
+    ]
+    const greeting = { studentId: 'S1', firstName: 'Ada', markedAt: NOW }
+    for (const fault of broken) {
+      expect(screenState({ ...allWell, ...fault })).toMatchObject({ pin: { step: 'closed' } })
+      expect(screenState({ ...allWell, ...fault, pin: { step: 'names', waiting: [] } })).toMatchObject({ pin: { step: 'names' } })
+      const greeted = screenState({ ...allWell, ...fault, greeting })
+      expect(greeted).toMatchObject(greeted.screen === 'lesson' ? { greeting, pin: { step: 'closed' } } : { pin: { step: 'greeting', firstName: 'Ada' } })
+    }
+    expect(screenState({ ...allWell, inLesson: undefined })).not.toHaveProperty('pin')
+  })
+
   it('names what is wrong with the camera', () => {
-    for (const why of ['none', 'denied', 'lost'] as const) expect(screenState({ ...allWell, camera: camera(why) })).toMatchObject({ screen: 'no_camera', why })
+    for (const why of ['none', 'denied', 'lost', 'black', 'frozen'] as const) expect(screenState({ ...allWell, camera: camera(why) })).toMatchObject({ screen: 'no_camera', why })
     expect(screenState({ ...allWell, camera: camera('starting') })).toMatchObject({ screen: 'loading', what: 'Camera' })
   })
 })

@@ -4,7 +4,7 @@ import type { Lesson } from '#contract/schedule'
 import type { EyesState } from './eyes.ts'
 import type { InLesson } from './in-lesson.ts'
 import { nextLesson } from './lesson-clock.ts'
-import type { LessonCard, OutlinedFace, Place, ScreenState } from './state.ts'
+import type { AskCard, LessonCard, OutlinedFace, PinPanel, Place, ScreenState } from './state.ts'
 
 export interface Facts {
   place: Place
@@ -20,24 +20,28 @@ export interface Facts {
   faces: OutlinedFace[]
   frameSize: { width: number; height: number }
   greeting: { studentId: string; firstName: string; markedAt: number } | undefined
+  ask: AskCard | undefined
+  /** What is open of the way without a face; counts while a lesson is on. */
+  pin: PinPanel
 }
 
 export function screenState(facts: Facts): ScreenState {
   const { place, lessons, inLesson, eyes, camera } = facts
   if (!inLesson) {
     if (facts.outOfDate !== undefined) return { screen: 'out_of_date', place, problem: facts.outOfDate }
-    if (!lessons) return { screen: 'no_roster', place, why: 'never_reached' }
+    if (!lessons) return { screen: 'no_roster', place, why: 'never_reached', pin: undefined }
     const next = nextLesson(lessons, place.now)
     return { screen: 'no_lesson', place, next: next && lessonCard(next) }
   }
-  if (facts.lapsed) return { screen: 'no_roster', place, why: 'lapsed' }
+  const pin = withGreeting(facts)
+  if (facts.lapsed) return { screen: 'no_roster', place, why: 'lapsed', pin }
   if (eyes.kind === 'failed') {
-    return { screen: 'model_failed', place, problem: eyes.problem, retryIn: Math.max(0, Math.ceil((eyes.retryAt - facts.clock) / 1000)) }
+    return { screen: 'model_failed', place, problem: eyes.problem, retryIn: Math.max(0, Math.ceil((eyes.retryAt - facts.clock) / 1000)), pin }
   }
-  if (eyes.kind === 'loading') return { screen: 'loading', place, progress: eyes.progress, what: eyes.what }
-  if (!camera || camera.state === 'starting') return { screen: 'loading', place, progress: 1, what: 'Camera' }
+  if (eyes.kind === 'loading') return { screen: 'loading', place, progress: eyes.progress, what: eyes.what, pin }
+  if (!camera || camera.state === 'starting' || camera.state === 'off') return { screen: 'loading', place, progress: 1, what: 'Camera', pin }
   const lesson = lessonCard(inLesson.lesson)
-  if (camera.state !== 'live') return { screen: 'no_camera', place, lesson, why: camera.state }
+  if (camera.state !== 'live') return { screen: 'no_camera', place, lesson, why: camera.state, pin }
   return {
     screen: 'lesson',
     place,
@@ -49,7 +53,14 @@ export function screenState(facts: Facts): ScreenState {
     enrolled: inLesson.enrolled,
     withoutFace: inLesson.withoutFace,
     greeting: facts.greeting,
+    ask: facts.ask,
+    pin: facts.pin,
   }
+}
+
+/** Where the lesson is not on the screen, whoever was marked by PIN is greeted all the same. */
+function withGreeting({ pin, greeting }: Facts): PinPanel {
+  return pin.step === 'closed' && greeting ? { step: 'greeting', firstName: greeting.firstName, markedAt: greeting.markedAt } : pin
 }
 
 function lessonCard(lesson: Lesson): LessonCard {

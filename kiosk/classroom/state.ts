@@ -2,6 +2,8 @@
  * All that the kiosk's screen can show, as plain data. The screen knows nothing else: it is handed a
  * ScreenState and fires events; `run.ts` makes the states.
  */
+import type { MarkMethod } from '#contract/attendance'
+import type { CameraState } from '#contract/device'
 import type { Box, StageTimes } from '../vision/face.ts'
 
 /** A face in the live picture. `name` is undefined for a stranger and for a face not yet decided. */
@@ -12,7 +14,7 @@ export interface OutlinedFace {
   name: string | undefined
   /** `here`: a student marked in this lesson. `looking`: not decided yet. `unknown`: nobody of this roster. `hint`: `hint` says what to do. */
   kind: 'here' | 'looking' | 'unknown' | 'hint'
-  hint: 'come_closer' | 'look_here' | 'more_light' | 'hold_still' | undefined
+  hint: 'come_closer' | 'look_here' | 'more_light' | 'hold_still' | 'show_eyes' | 'show_mouth' | 'turn_left' | 'turn_right' | undefined
 }
 
 export interface PresentStudent {
@@ -21,6 +23,45 @@ export interface PresentStudent {
   /** Milliseconds since 1970, corrected clock. */
   markedAt: number
   lastSeenAt: number
+}
+
+/** A camera that does not show the room. */
+export type CameraFault = Exclude<CameraState, 'starting' | 'live' | 'off'>
+
+/** A student of this lesson who is not here yet. */
+export interface WaitingStudent {
+  studentId: string
+  firstName: string
+  name: string
+  hasPin: boolean
+}
+
+/** Why a PIN that was typed made no mark. */
+export type PinProblem =
+  | { kind: 'wrong'; /** Tries before the PIN is locked. */ left: number }
+  | { kind: 'locked'; /** Until the next try. */ seconds: number }
+  | { kind: 'not_saved'; /** For a person. */ why: string }
+
+/**
+ * The way to a mark without a face, there as long as a lesson is on, whatever else is broken. The digits
+ * that are being typed are not part of it: they stay in the keypad until they are handed over.
+ */
+export type PinPanel =
+  | { step: 'closed' }
+  | { step: 'names'; waiting: WaitingStudent[] }
+  | { step: 'digits'; student: WaitingStudent; /** Tries so far that were judged: the keypad empties itself when it moves. */ tries: number; checking: boolean; problem: PinProblem | undefined }
+  /** This student has no PIN, or needs more than one who has none can give. */
+  | { step: 'see_teacher'; student: WaitingStudent }
+  /** Marked; shown where the lesson's own greeting is not. */
+  | { step: 'greeting'; firstName: string; markedAt: number }
+
+/** A face in view whose owner is asked who they are. */
+export interface AskCard {
+  track: number
+  /** Best first; one: "Are you …?", more: "Who are you?". */
+  candidates: WaitingStudent[]
+  /** `pin`: a tap on the name leads to the keypad. */
+  needs: 'tap' | 'pin'
 }
 
 export interface LessonCard {
@@ -54,12 +95,12 @@ export interface Place {
 export type ScreenState =
   | { screen: 'not_paired'; /** Why a pairing link was refused, if one was. */ problem: string | undefined }
   | { screen: 'revoked' }
-  | { screen: 'loading'; place: Place | undefined; /** 0 to 1. */ progress: number; /** What is being loaded, for a person. */ what: string }
-  | { screen: 'model_failed'; place: Place; problem: string; /** Seconds until the next try. */ retryIn: number }
+  | { screen: 'loading'; place: Place | undefined; /** 0 to 1. */ progress: number; /** What is being loaded, for a person. */ what: string; /** undefined: no lesson is on. */ pin: PinPanel | undefined }
+  | { screen: 'model_failed'; place: Place; problem: string; /** Seconds until the next try. */ retryIn: number; pin: PinPanel }
   | { screen: 'no_lesson'; place: Place; next: LessonCard | undefined }
-  | { screen: 'no_roster'; place: Place; /** Never reached the server, or the saved roster has lapsed. */ why: 'never_reached' | 'lapsed' }
+  | { screen: 'no_roster'; place: Place; /** Never reached the server, or the saved roster has lapsed. */ why: 'never_reached' | 'lapsed'; /** undefined: no lesson is known. */ pin: PinPanel | undefined }
   | { screen: 'out_of_date'; place: Place; /** The server refuses this app's version. */ problem: string }
-  | { screen: 'no_camera'; place: Place; lesson: LessonCard; /** `denied`: permission refused; `lost`: was there, is gone; `none`: never found. */ why: 'none' | 'denied' | 'lost' }
+  | { screen: 'no_camera'; place: Place; lesson: LessonCard; /** `denied`: permission refused; `lost`: was there, is gone; `none`: never found; `black`: it sees nothing; `frozen`: its picture stands still. */ why: CameraFault; pin: PinPanel }
   | {
       screen: 'lesson'
       place: Place
@@ -75,6 +116,9 @@ export type ScreenState =
       withoutFace: number
       /** The newest mark, for a few seconds. */
       greeting: { studentId: string; firstName: string; markedAt: number } | undefined
+      /** The one question on the screen, if there is one. */
+      ask: AskCard | undefined
+      pin: PinPanel
     }
 
 /** For the technician's panel and the rehearsal: what the kiosk has seen since it started. */
@@ -89,8 +133,10 @@ export interface Diagnostics {
   unknownSightings: number
   /** performance.now() of the first frame that showed a face; undefined: none yet. */
   firstFaceAt: number | undefined
-  marked: { studentId: string; confidence: number; /** performance.now() when it was on disk and on screen. */ at: number }[]
+  marked: { studentId: string; method: MarkMethod; confidence: number; /** performance.now() when it was on disk and on screen. */ at: number }[]
   /** Medians of the last 300 frames with a face. */
   ms: StageTimes | undefined
-  camera: 'starting' | 'live' | 'none' | 'denied' | 'lost'
+  camera: CameraState
+  /** Tensors alive in the worker after the newest frame; constant, or something leaks. */
+  tensors: number | undefined
 }

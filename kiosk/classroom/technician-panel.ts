@@ -128,7 +128,7 @@ export class TechnicianPanel extends LitElement {
 
 function rows(seen: Diagnostics, badge: Badge | undefined): [string, string][] {
   const { ms, marked } = seen
-  const sure = marked.map(({ confidence }) => confidence).sort((a, b) => a - b)
+  const sure = marked.filter(({ method }) => method !== 'pin').map(({ confidence }) => confidence).sort((a, b) => a - b)
   return [
     ['Version', seen.appVersion],
     ['Camera', seen.camera],

@@ -6,4 +6,8 @@ export const HINT_WORDS: Record<Hint, string> = {
   look_here: 'Look here',
   more_light: 'More light',
   hold_still: 'Hold still',
+  show_eyes: 'Show your eyes',
+  show_mouth: 'Show your mouth',
+  turn_left: 'Turn your head a little to your left',
+  turn_right: 'Turn your head a little to your right',
 }

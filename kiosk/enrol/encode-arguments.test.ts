@@ -14,6 +14,11 @@ test('A check stores nothing and needs no consent', () => {
   expect(readArguments(['--verify', 'S999', '--image', 'x.jpg']).task).toEqual({ task: 'verify', studentId: 'S999', image: 'x.jpg' })
 })
 
+test('The list of who must be enrolled again takes no consent and no second task', () => {
+  expect(readArguments(['--list-outdated']).task).toEqual({ task: 'list-outdated' })
+  expect(() => readArguments(['--list-outdated', '--verify', 'S1'])).toThrow(/Say one of/)
+})
+
 test('The consent on the command line says who gave it, or that it came from there', () => {
   expect(readArguments(['--batch', 'p', ...consent]).task).toMatchObject({ consent: { statement: 'signed form', given_by: '--consent on the command line' } })
   expect(readArguments(['--batch', 'p', ...consent, '--given-by', 'Eva Ek']).task).toMatchObject({ consent: { given_by: 'Eva Ek' } })
@@ -34,6 +39,8 @@ test('What cannot be meant is refused with what to write instead', () => {
     [['--student', '../x', '--image', 'a.jpg', ...consent], /student id/],
     [['--student', 'S999', '--image', 'a.jpg', '--name', 'Ada', ...consent], /first and the last name/],
     [['--batch', 'p', '--image', 'a.jpg', ...consent], /--image belongs to --student/],
+    [['--batch', 'p', '--different-from', 'S2', ...consent], /belongs to --student/],
+    [['--student', 'S1', '--image', 'a.jpg', '--different-from', '../x', ...consent], /--different-from .*student id/],
     [['--verify', 'S1', '--server', 'school'], /http:\/\//],
   ]
   for (const [argv, words] of wrong) {

@@ -19,6 +19,7 @@ const FACES = {
   one: { file: 'sample6.jpg', left: 1211, top: 250, width: 203 },
   two: { file: 'sample6.jpg', left: 512, top: 298, width: 226 },
   three: { file: 'sample3.jpg', left: 1246, top: 282, width: 175 },
+  four: { file: 'sample5.jpg', left: 901, top: 213, width: 166 },
 }
 
 /** Each run of the command loads Node, and mostly the models. */
@@ -59,13 +60,14 @@ beforeAll(async () => {
   await writeFile(join(app, 'version.json'), JSON.stringify({ version: 'test', fingerprint: 'test' }))
   // oxlint-disable-next-line node/no-process-env -- what the command under test is started with
   env = { ...process.env, DATA_DIR: join(folder, 'data'), APP_DIR: app, PORT: String(await freePort()) }
-  for (const name of ['API_KEY', 'DATABASE_URL', 'NODE_ENV', 'RECOGNITION_THRESHOLD']) delete env[name]
+  for (const name of ['API_KEY', 'DATABASE_URL', 'NODE_ENV', 'RECOGNITION_THRESHOLD', 'MODEL']) delete env[name]
 
   const photos = join(folder, 'photos')
   await mkdir(join(photos, 'S003'), { recursive: true })
   await (await cut(FACES.one)).toFile(join(photos, 'S001.jpg'))
   await (await cut(FACES.one)).modulate({ brightness: 0.8 }).toFile(join(photos, 'S001_2.png'))
   await (await cut(FACES.two)).toFile(join(photos, 'S002.jpg'))
+  await (await cut(FACES.four)).toFile(join(folder, 'nina.jpg'))
   await copyFile(join(photos, 'S001.jpg'), join(photos, 'S002-b.jpg'))
   // A phone held sideways: the pixels lie on their side and EXIF says so.
   const upright = await (await cut(FACES.three)).toBuffer()
@@ -84,10 +86,10 @@ afterAll(async () => {
 })
 
 test('With no server running the command starts one on the same data, and ends it', PATIENCE, async () => {
-  const { code, out, err } = await encode('--student', 'S998', '--name', 'Nina Ny', '--image', join(folder, 'photos', 'S002.jpg'), ...CONSENT, '--given-by', 'Eva Ny')
+  const { code, out, err } = await encode('--student', 'S998', '--name', 'Nina Ny', '--image', join(folder, 'nina.jpg'), ...CONSENT, '--given-by', 'Eva Ny')
   expect(`${out}${err}`).toContain('starting one for the time being')
   expect(err).toContain('has ended')
-  expect(out).toContain('stored   S998: 1 template (S002.jpg)')
+  expect(out).toContain('stored   S998: 1 template (nina.jpg)')
   expect(code).toBe(0)
 
   opened = await openSchool({ server: undefined, keyFile: undefined, env, log: () => undefined })
@@ -135,6 +137,51 @@ test('A photo of the student is told from a photo of another', PATIENCE, async (
   const record = await encode('--verify', 'S001')
   expect(record.out).toMatch(/consent: "Signed form of 1 September".*\n.*templates: 2 of model mobilefacenet/)
   expect(record.code).toBe(0)
+})
+
+test('A face that another student has is refused with their id, and taken when somebody says that they are two', PATIENCE, async () => {
+  const twin = ['--student', 'S005', '--image', join(folder, 'nina.jpg'), ...CONSENT]
+  const refused = await encode(...twin)
+  expect(refused.out).toMatch(/refused {2}S005: .*S998 \(Nina Ny\).*--different-from ID/)
+  expect(refused.code).toBe(1)
+  expect((await student('S005', opened.school)).templates).toEqual([])
+  const taken = await encode(...twin, '--different-from', 'S998')
+  expect(taken.out).toContain('stored   S005: 1 template (nina.jpg)')
+  expect(taken.code).toBe(0)
+})
+
+test('A change of model lists who must be enrolled again, and nobody before it', { timeout: 300_000 }, async () => {
+  const before = await encode('--list-outdated')
+  expect(before.out).toContain('Nobody must be enrolled again')
+  expect(before.code).toBe(0)
+  // The same data, served by a server that is set to the other model, with an app that was made for it.
+  await opened.close()
+  const app = join(folder, 'app-of-the-other')
+  await mkdir(app)
+  await writeFile(join(app, 'index.html'), '<!doctype html>')
+  await writeFile(join(app, 'version.json'), JSON.stringify({ version: 'test', fingerprint: 'test', model: 'faceres-1024-r1' }))
+  const port = String(await freePort())
+  opened = await openSchool({ server: undefined, keyFile: undefined, env: { ...env, APP_DIR: app, MODEL: 'faceres-1024-r1', PORT: port }, log: () => undefined })
+  env['PORT'] = new URL(opened.school.origin).port
+
+  const after = await encode('--list-outdated')
+  expect(after.out.match(/^outdated S\d+/gm)).toEqual(['outdated S001', 'outdated S002', 'outdated S003', 'outdated S005', 'outdated S998'])
+  expect(after.out).toMatch(/outdated S001 .*: 2 templates of model mobilefacenet-192-r1/)
+  expect(after.code).toBe(1)
+  const record = await encode('--verify', 'S001')
+  expect(record.out).toContain('the school uses model faceres-1024-r1: enrol again')
+  expect(record.code).toBe(1)
+  const unknown = await encode('--verify', 'S001', '--image', join(folder, 'photos', 'S001_2.png'))
+  expect(unknown.out).toContain('no template of model faceres-1024-r1')
+
+  const again = await encode('--student', 'S001', '--image', join(folder, 'photos', 'S001.jpg'), ...CONSENT)
+  expect(again.out).toContain('stored   S001: 1 template (S001.jpg)')
+  expect((await student('S001', opened.school)).templates).toMatchObject([{ model: 'faceres-1024-r1', count: 1 }, { model: 'mobilefacenet-192-r1', count: 2 }])
+  expect((await encode('--list-outdated')).out.match(/^outdated S\d+/gm)).toEqual(['outdated S002', 'outdated S003', 'outdated S005', 'outdated S998'])
+  const same = await encode('--verify', 'S001', '--image', join(folder, 'photos', 'S001_2.png'))
+  expect(same.out).toContain('S001_2.png shows this student')
+  const other = await encode('--verify', 'S001', '--image', join(folder, 'photos', 'S002.jpg'))
+  expect(other.out).toContain('S002.jpg does not show this student')
 })
 
 test('A student whom the school does not have is refused by name, with the remedy', PATIENCE, async () => {

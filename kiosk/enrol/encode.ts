@@ -4,16 +4,17 @@
  * Knows no database: it asks the server as any script does.
  *
  * 1. read the arguments; without consent nothing that stores is begun.
- * 2. find the school's server or start one; ask for its students.
+ * 2. find the school's server or start one; ask for its students and the model that it uses.
  * 3. per student: look at each photo, name each refused one with its remedy, record the consent, save the templates.
  * 4. say how it ended; 0: all stored, 1: something was refused, 2: nothing could be tried.
  */
 import { SingleBar } from 'cli-progress'
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join, relative, resolve, sep } from 'node:path'
+import { ModelId, modelIds } from '#contract/model'
 import type { Student } from '#contract/people'
 import { ModelFileRefused, makeModels } from '../models/make.ts'
-import { saveConsent, saveStudent, saveTemplates, student as studentOnRecord, students as allStudents, verify, type School } from '../sync/office.ts'
+import { saveConsent, saveStudent, saveTemplates, student as studentOnRecord, studentsAndModel, verify, type School } from '../sync/office.ts'
 import { Refused, Unreachable } from '../sync/request.ts'
 import { openNodeVision, type NodeVision } from '../vision/node.ts'
 import { chooseFace } from '../vision/photo.ts'
@@ -23,6 +24,7 @@ import { PhotoUnreadable, readPhoto } from './photo-file.ts'
 import { sortPhotos, unknownWords, type NamedPhotos } from './photo-names.ts'
 import { openSchool, type Environment, type OpenSchool } from './school-server.ts'
 import { SHOTS_MOST, someoneElse, templateOf } from './shots.ts'
+import { outdatedStudents } from './standing.ts'
 
 /** A bar from so many photos on, where a person watches; else a line a student. */
 const BAR_FROM = 5
@@ -72,6 +74,8 @@ async function checkFiles(task: Exclude<Task, { task: 'help' }>, folder: string)
     }
     case 'student':
       return (school) => encodeStudent(school, { ...task, images: task.images.map((image) => resolve(folder, image)) })
+    case 'list-outdated':
+      return sayOutdated
     case 'verify': {
       const image = task.image === undefined ? undefined : resolve(folder, task.image)
       return (school) => (image === undefined ? sayRecord(school, task.studentId) : verifyPhoto(school, task.studentId, image))
@@ -89,17 +93,17 @@ async function listFiles(dir: string): Promise<string[]> {
 // ---------- storing ----------
 
 async function encodeBatch(school: School, dir: string, paths: string[], consent: Consent): Promise<number> {
-  const known = new Set((await allStudents(school)).map(({ student_id }) => student_id))
+  const { known, model } = await askSchool(school)
   const { students, refused, ignored } = sortPhotos(paths, known)
   for (const { path, why } of refused) say(`refused  ${path}: ${why}`)
   if (ignored.length > 0) note(`left alone, no student's photo: ${ignored.join(', ')}`)
   if (students.length === 0 && refused.length === 0) throw new CannotTry(`--batch ${dir}: no photos in it; name them after the students, such as S001.jpg`)
-  return encodeAll(school, students, consent, { nameOf: (path) => path, open: (path) => join(dir, path), refusedAlready: refused.length })
+  return encodeAll(school, model, students, consent, { nameOf: (path) => path, open: (path) => join(dir, path), refusedAlready: refused.length, differentFrom: [] })
 }
 
 async function encodeStudent(school: School, task: Extract<Task, { task: 'student' }>): Promise<number> {
-  const { studentId, images, name, consent } = task
-  const known = new Set((await allStudents(school)).map(({ student_id }) => student_id))
+  const { studentId, images, name, differentFrom, consent } = task
+  const { known, model } = await askSchool(school)
   if (!known.has(studentId)) {
     if (!name) {
       say(`refused  ${studentId}: ${unknownWords(studentId, known)} Or --name "First Last" adds them here.`)
@@ -108,18 +112,31 @@ async function encodeStudent(school: School, task: Extract<Task, { task: 'studen
     await saveStudent(studentId, name, school)
     say(`added    ${studentId} ${name.first_name} ${name.last_name}: enrol them in a course for a kiosk to know them`)
   }
-  return encodeAll(school, [{ studentId, paths: images }], consent, { nameOf: (path) => basename(path), open: (path) => path, refusedAlready: 0 })
+  return encodeAll(school, model, [{ studentId, paths: images }], consent, { nameOf: (path) => basename(path), open: (path) => path, refusedAlready: 0, differentFrom })
+}
+
+/** Refused here, before a photo is looked at, where this command cannot make what the school compares. */
+async function askSchool(school: School): Promise<{ known: Set<string>; model: ModelId }> {
+  const { students, model } = await studentsAndModel(school)
+  return { known: new Set(students.map(({ student_id }) => student_id)), model: modelOf(model) }
+}
+
+function modelOf(name: string): ModelId {
+  const model = ModelId.safeParse(name)
+  if (model.success) return model.data
+  throw new CannotTry(`The school uses model ${name}, which this command cannot load (it knows ${modelIds.join(', ')}): use the command of the server's own version.`)
 }
 
 async function encodeAll(
   school: School,
+  model: ModelId,
   students: NamedPhotos[],
   consent: Consent,
-  o: { nameOf: (path: string) => string; open: (path: string) => string; refusedAlready: number },
+  o: { nameOf: (path: string) => string; open: (path: string) => string; refusedAlready: number; differentFrom: readonly string[] },
 ): Promise<number> {
   const tally: Tally = { templates: 0, students: 0, refused: o.refusedAlready }
   const photos = students.reduce((sum, { paths }) => sum + paths.length, 0)
-  const vision = await openVision()
+  const vision = await openVision(model)
   const bar = photos >= BAR_FROM && process.stdout.isTTY ? new SingleBar({ format: '{bar} {value}/{total} photos, {eta_formatted} left', hideCursor: true }) : undefined
   bar?.start(photos, 0)
   // A line in the middle of the bar would tear it: what is said meanwhile follows it.
@@ -132,14 +149,14 @@ async function encodeAll(
       for (const path of paths) {
         const looked = good.length >= SHOTS_MOST ? { refused: `${SHOTS_MOST} good photos of a student are enough. Take this one out.` } : await lookAt(vision, o.open(path))
         bar?.increment()
-        const why = 'refused' in looked ? looked.refused : notTheSamePerson(looked.embedding, good, o.nameOf)
+        const why = 'refused' in looked ? looked.refused : notTheSamePerson(model, looked.embedding, good, o.nameOf)
         if (why === undefined && 'embedding' in looked) good.push({ path, embedding: looked.embedding })
         else {
           tally.refused++
           say(`refused  ${o.nameOf(path)}: ${why}`)
         }
       }
-      if (good.length > 0) await store(school, studentId, good, consent, tally, o.nameOf)
+      if (good.length > 0) await store(school, studentId, vision.model, good, consent, tally, o)
       else say(`nothing  ${studentId}: no photo of theirs was good`)
     }
   } finally {
@@ -155,10 +172,11 @@ async function encodeAll(
 async function store(
   school: School,
   studentId: string,
+  model: ModelId,
   good: { path: string; embedding: Float32Array }[],
   consent: Consent,
   tally: Tally,
-  nameOf: (path: string) => string,
+  { nameOf, differentFrom }: { nameOf: (path: string) => string; differentFrom: readonly string[] },
 ): Promise<void> {
   try {
     const before = await studentOnRecord(studentId, school)
@@ -166,8 +184,9 @@ async function store(
     if (!same) await saveConsent(studentId, consent, school)
     await saveTemplates(
       studentId,
-      good.map(({ embedding }) => templateOf(embedding)),
+      good.map(({ embedding }) => templateOf(embedding, model)),
       school,
+      differentFrom,
     )
     tally.students++
     tally.templates += good.length
@@ -175,13 +194,14 @@ async function store(
   } catch (error) {
     if (!(error instanceof Refused) || error.problem.code === 'unauthorized' || error.problem.code === 'forbidden') throw error
     tally.refused++
-    say(`refused  ${studentId}: ${error.message}`)
+    const twins = error.problem.code === 'same_person' ? ' Here: --different-from ID.' : ''
+    say(`refused  ${studentId}: ${error.message}${twins}`)
   }
 }
 
-function notTheSamePerson(embedding: Float32Array, good: { path: string; embedding: Float32Array }[], nameOf: (path: string) => string): string | undefined {
+function notTheSamePerson(model: ModelId, embedding: Float32Array, good: { path: string; embedding: Float32Array }[], nameOf: (path: string) => string): string | undefined {
   const others = good.map((other) => other.embedding)
-  const best = someoneElse(embedding, others)
+  const best = someoneElse(embedding, others, model)
   const [first] = good
   if (best === undefined || first === undefined) return undefined
   return `It does not show the person of ${nameOf(first.path)} (cosine ${best.toFixed(2)}). Take out whichever is not the student's.`
@@ -189,7 +209,7 @@ function notTheSamePerson(embedding: Float32Array, good: { path: string; embeddi
 
 async function lookAt(vision: NodeVision, file: string): Promise<{ embedding: Float32Array } | { refused: string }> {
   try {
-    const { faces } = await vision.look(await readPhoto(file))
+    const { faces } = await vision.look(await readPhoto(file), { mirror: true })
     const { face, reason } = chooseFace(faces)
     return face ? { embedding: face.embedding } : { refused: remedyOf(reason) }
   } catch (error) {
@@ -198,9 +218,9 @@ async function lookAt(vision: NodeVision, file: string): Promise<{ embedding: Fl
   }
 }
 
-async function openVision(): Promise<NodeVision> {
+async function openVision(model: ModelId): Promise<NodeVision> {
   await makeModels({ log: note })
-  return openNodeVision()
+  return openNodeVision({ model })
 }
 
 // ---------- what is on record ----------
@@ -221,11 +241,25 @@ async function sayRecord(school: School, studentId: string): Promise<number> {
     return 1
   }
   const { consent, templates } = student
+  const { model: current } = await studentsAndModel(school)
+  const usable = templates.some(({ model }) => model === current)
   say(`${studentId} ${student.first_name} ${student.last_name}`)
   say(consent ? `  consent: "${consent.statement}", given by ${consent.given_by}, ${consent.given_at}` : '  consent: none on record')
   if (templates.length === 0) say('  templates: none; store some with --student or --batch')
   for (const { model, count: held, enrolled_at } of templates) say(`  templates: ${held} of model ${model}, ${enrolled_at}`)
-  return consent && templates.length > 0 ? 0 : 1
+  if (templates.length > 0 && !usable) say(`  the school uses model ${current}: enrol again`)
+  return consent && usable ? 0 : 1
+}
+
+/** After a change of model: whose templates no kiosk compares any more. */
+async function sayOutdated(school: School): Promise<number> {
+  const { students, model } = await studentsAndModel(school)
+  const outdated = outdatedStudents(students, model)
+  for (const { student_id, first_name, last_name, templates } of outdated) {
+    say(`outdated ${student_id} ${first_name} ${last_name}: ${templates.map((held) => `${count(held.count, 'template')} of model ${held.model}, ${held.enrolled_at}`).join('; ')}`)
+  }
+  say(outdated.length === 0 ? `Nobody must be enrolled again: the school uses model ${model}.` : `${count(outdated.length, 'student')} must be enrolled again: the school uses model ${model}.`)
+  return outdated.length === 0 ? 0 : 1
 }
 
 async function verifyPhoto(school: School, studentId: string, image: string): Promise<number> {
@@ -234,14 +268,14 @@ async function verifyPhoto(school: School, studentId: string, image: string): Pr
     say(`${studentId}: the school has no such student`)
     return 1
   }
-  const vision = await openVision()
+  const vision = await openVision((await askSchool(school)).model)
   try {
     const looked = await lookAt(vision, image)
     if ('refused' in looked) {
       say(`refused  ${basename(image)}: ${looked.refused}`)
       return 1
     }
-    const { similarity, threshold, match } = await verify(studentId, templateOf(looked.embedding), school)
+    const { similarity, threshold, match } = await verify(studentId, templateOf(looked.embedding, vision.model), school)
     if (similarity === null) {
       say(`${studentId}: no template of model ${vision.model} is on record to compare with`)
       return 1

@@ -6,11 +6,14 @@
 import { css, html, nothing, type PropertyValues, type TemplateResult } from 'lit'
 import { customElement, state } from 'lit/decorators.js'
 import { keyed } from 'lit/directives/keyed.js'
+import type { NearStudent } from '#contract/look-alike'
+import { CURRENT_MODEL } from '#contract/model'
 import type { ConsentRequest, Session, Student } from '#contract/people'
 import { look, problemNote, waiting, wholePage } from '../staff/look.ts'
 import { SignedInPage, tellSignedOut } from '../staff/signed-in-page.ts'
 import { problemWords } from '../staff/wording.ts'
-import { isSignedOut, lessonsOn, saveConsent, saveTemplates, students, withdrawConsent } from '../sync/office.ts'
+import { isSignedOut, lessonsOn, saveConsent, saveTemplates, studentsAndModel, withdrawConsent } from '../sync/office.ts'
+import { Refused } from '../sync/request.ts'
 import { startVision, type Vision } from '../vision/vision.ts'
 import { templateOf } from './shots.ts'
 import { nextMissing, standingOf } from './standing.ts'
@@ -50,6 +53,9 @@ export class EnrolPage extends SignedInPage {
       .note {
         margin-top: var(--space-4);
       }
+      .note.bad a {
+        color: inherit;
+      }
       .gap {
         margin-top: var(--space-3);
       }
@@ -84,6 +90,8 @@ export class EnrolPage extends SignedInPage {
 
   protected override readonly where = 'enrol'
   @state() private all: Student[] | undefined
+  /** The model that the school uses, as the server says. */
+  @state() private model: string = CURRENT_MODEL
   @state() private timeZone: string | undefined
   @state() private picked: string | undefined = pickedOf(location.hash)
   @state() private problem: string | undefined
@@ -91,6 +99,10 @@ export class EnrolPage extends SignedInPage {
   /** The student whose templates were just saved. */
   @state() private done: string | undefined
   @state() private again = false
+  /** Shots that were not stored, because by the templates on record they show these other students. */
+  @state() private taken: { studentId: string; embeddings: Float32Array[]; others: NearStudent[] } | undefined
+  /** Whom the student just saved may be taken for. */
+  @state() private lookAlikes: NearStudent[] = []
   @state() private vision: Vision | undefined
   @state() private loaded = 0
   @state() private visionProblem: string | undefined
@@ -115,6 +127,7 @@ export class EnrolPage extends SignedInPage {
     this.vision = undefined
     this.all = undefined
     this.done = undefined
+    this.taken = undefined
   }
 
   private readonly follow = (): void => {
@@ -122,6 +135,7 @@ export class EnrolPage extends SignedInPage {
     this.problem = undefined
     this.done = undefined
     this.again = false
+    this.taken = undefined
     scrollTo(0, 0)
   }
 
@@ -134,8 +148,9 @@ export class EnrolPage extends SignedInPage {
   private readonly load = async (): Promise<void> => {
     this.problem = undefined
     try {
-      const [all, { time_zone }] = await Promise.all([students(), lessonsOn(undefined)])
+      const [{ students: all, model }, { time_zone }] = await Promise.all([studentsAndModel(), lessonsOn(undefined)])
       this.all = all
+      this.model = model
       this.timeZone = time_zone
     } catch (error) {
       this.fail(error)
@@ -169,11 +184,29 @@ export class EnrolPage extends SignedInPage {
     await this.write(() => withdrawConsent(studentId))
   }
 
-  /** The element around the shots is one student's (keyed): nobody's shots are ever saved as another's. */
-  private async save(student: Student, embeddings: Float32Array[]): Promise<void> {
-    const saved = await this.write(() => saveTemplates(student.student_id, embeddings.map(templateOf)))
+  /**
+   * The element around the shots is one student's (keyed): nobody's shots are ever saved as another's.
+   * @param differentFrom whom they only look like: a person has said so
+   */
+  private async save(student: Student, embeddings: Float32Array[], differentFrom: string[] = []): Promise<void> {
+    const { student_id } = student
+    this.taken = undefined
+    const saved = await this.write(async () => {
+      try {
+        const { look_alikes, ...now } = await saveTemplates(student_id, embeddings.map((embedding) => templateOf(embedding, CURRENT_MODEL)), undefined, differentFrom)
+        this.lookAlikes = look_alikes
+        return now
+      } catch (error) {
+        if (error instanceof Refused && error.problem.code === 'same_person') this.taken = { studentId: student_id, embeddings, others: error.problem.others ?? [] }
+        throw error
+      }
+    })
+    if (this.taken) {
+      this.problem = undefined
+      scrollTo(0, 0)
+    }
     if (!saved) return
-    this.done = student.student_id
+    this.done = student_id
     this.again = false
     scrollTo(0, 0)
   }
@@ -209,6 +242,7 @@ export class EnrolPage extends SignedInPage {
       if (this.problem !== undefined) return html`${problemNote(this.problem, this.load)}`
       return waiting('Loading the students…')
     }
+    if (this.model !== CURRENT_MODEL) return this.renderOtherModel()
     const { all, picked } = this
     const student = all.find(({ student_id }) => student_id === picked)
     return html`<div class="columns ${picked === undefined ? '' : 'picked'}">
@@ -222,6 +256,16 @@ export class EnrolPage extends SignedInPage {
     </div>`
   }
 
+  /** A page of an older app would make templates that no kiosk compares. */
+  private renderOtherModel(): TemplateResult {
+    return html`<div class="note warn">
+      <h1>The school has changed its model</h1>
+      <p>Faces are enrolled with ${this.model} now, and this page was made for ${CURRENT_MODEL}. Load it again to go on.</p>
+      <p class="row gap"><button class="main" @click=${() => location.reload()}>Load again</button></p>
+      <p class="soft small">If this stays: a kiosk that is open in the same browser renews the app between two lessons.</p>
+    </div>`
+  }
+
   private renderStudent(student: Student, all: Student[]): TemplateResult {
     const { student_id, first_name, last_name } = student
     const standing = standingOf(student)
@@ -231,10 +275,13 @@ export class EnrolPage extends SignedInPage {
       <h1 tabindex="-1">${name}</h1>
       <p class="soft">${student_id}${student.course_ids.length === 0 ? '' : ` · ${student.course_ids.join(', ')}`}</p>
       ${student.course_ids.length === 0 ? html`<p class="note warn">${first_name} is in no course yet, so no kiosk looks for them. The face can be enrolled all the same.</p>` : nothing}
-      ${problemNote(this.problem)}
+      ${problemNote(this.problem)} ${this.renderTaken(student)}
       ${this.done === student_id
         ? html`<div class="note good" role="status">
             <p><b>${student_id} is ready</b>: the kiosks of their lessons know ${first_name} within a minute.</p>
+            ${this.lookAlikes.length === 0
+              ? nothing
+              : html`<p><b>Looks like ${namesOf(this.lookAlikes)}.</b> Kiosks ask them for a tap or a PIN as well. See <a href="/office#/recognition">Recognition</a>.</p>`}
             <p class="row">
               ${next
                 ? html`<a class="button main" href=${`#/${encodeURIComponent(next.student_id)}`}>Next student: ${next.first_name} ${next.last_name}</a>`
@@ -259,6 +306,18 @@ export class EnrolPage extends SignedInPage {
         <h2>2. Face</h2>
         ${this.renderFace(student, standing)}
       </div>`
+  }
+
+  /** Nothing was stored: either the wrong student was picked, or they are twins. */
+  private renderTaken(student: Student): TemplateResult | typeof nothing {
+    const { taken } = this
+    if (taken?.studentId !== student.student_id) return nothing
+    const ids = taken.others.map(({ student_id }) => student_id)
+    return html`<div class="note bad" role="alert">
+      <p><b>This face is already enrolled as ${namesOf(taken.others)}.</b> Nothing was stored for ${student.first_name} ${student.last_name}.</p>
+      <p>Is it the same person? Then pick the right student: ${taken.others.map(({ student_id, first_name, last_name }) => html`<a href=${`#/${encodeURIComponent(student_id)}`}>${first_name} ${last_name}</a> `)}</p>
+      <p class="row"><button ?disabled=${this.busy} @click=${() => this.save(student, taken.embeddings, ids)}>They are two people (twins)</button></p>
+    </div>`
   }
 
   private wantsShots(student: Student): boolean {
@@ -288,6 +347,10 @@ export class EnrolPage extends SignedInPage {
       )}`
   }
 }
+
+/** Such as `Amina Yusuf (S001) and Mei Tanaka (S003)`. */
+const namesOf = (students: readonly NearStudent[]): string =>
+  new Intl.ListFormat('en-GB').format(students.map(({ student_id, first_name, last_name }) => `${first_name} ${last_name} (${student_id})`))
 
 function pickedOf(hash: string): string | undefined {
   const id = hash.replace(/^#?\/?/, '')

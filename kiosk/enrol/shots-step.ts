@@ -1,5 +1,5 @@
 /**
- * `<shots-step>`: three shots by camera, or photo files, of one student -> templates. Fires `save` with the
+ * `<shots-step>`: three shots by camera, or photo files (photo-files.ts), of one student -> templates. Fires `save` with the
  * embeddings, and `vision-crashed`. Pictures live as long as this element does and go nowhere; it knows no server.
  */
 import { LitElement, css, html, nothing, type PropertyValues, type TemplateResult } from 'lit'
@@ -12,8 +12,10 @@ import type { Box, SeenFrame } from '../vision/face.ts'
 import { chooseFace } from '../vision/photo.ts'
 import { remedyOf } from '../vision/remedies.ts'
 import type { Vision } from '../vision/vision.ts'
-import { PictureUnreadable, copyPicture, readPicture, thumbnailOf } from './picture.ts'
+import type { TakePhoto } from './photo-files.ts'
+import { copyPicture, thumbnailOf } from './picture.ts'
 import { NOT_STEADY, SHOTS_MOST, SHOTS_WANTED, someoneElse, steadier, type Steadiness } from './shots.ts'
+import './photo-files.ts'
 
 /** A shot that may become a template. */
 interface Shot {
@@ -27,10 +29,13 @@ interface Shot {
 const CAMERA_FPS = 15
 
 const CAMERA_WORDS: Record<Exclude<CameraState, 'live'>, string> = {
+  off: 'The camera is off.',
   starting: 'Starting the camera… The browser may ask whether it may be used.',
   none: 'No camera was found. Plug one in, or use photo files.',
   denied: 'The browser does not let this page use the camera. Allow it beside the address, or use photo files.',
   lost: 'The camera is gone. Plug it in again, or use photo files.',
+  black: 'The camera sees nothing. Is its lens covered, or the light off?',
+  frozen: 'The camera’s picture stands still. It is started again by itself; if this stays, pull its cable and plug it in again.',
 }
 
 @customElement('shots-step')
@@ -131,47 +136,6 @@ export class ShotsStep extends LitElement {
       .shots button {
         padding: 0;
       }
-      .drop {
-        position: relative;
-        display: grid;
-        place-items: center;
-        gap: var(--space-1);
-        text-align: center;
-        padding: var(--space-8) var(--space-4);
-        max-width: 34rem;
-        border: 2px dashed var(--line-strong);
-        border-radius: var(--radius);
-        font-weight: 400;
-      }
-      .drop.over {
-        border-color: var(--accent);
-        background: var(--accent-soft);
-        color: var(--accent-ink);
-      }
-      .drop b {
-        color: var(--accent);
-        text-decoration: underline;
-      }
-      .drop input {
-        position: absolute;
-        inset: 0;
-        height: 100%;
-        opacity: 0;
-        cursor: pointer;
-      }
-      .drop:focus-within {
-        outline: 3px solid var(--accent);
-        outline-offset: 2px;
-      }
-      .refused {
-        display: grid;
-        gap: var(--space-2);
-        margin-top: var(--space-3);
-        max-width: 34rem;
-      }
-      .refused li {
-        overflow-wrap: anywhere;
-      }
       progress {
         width: min(100%, 24rem);
         height: 0.8rem;
@@ -192,9 +156,7 @@ export class ShotsStep extends LitElement {
   @state() private good = false
   /** The face that is judged, and the frame it lies in. */
   @state() private outlined: { box: Box; width: number; height: number } | undefined
-  @state() private refused: { name: string; why: string }[] = []
-  @state() private looking: string | undefined
-  @state() private dragged = false
+  @state() private looking = false
   private camera: Camera | undefined
   private steadiness: Steadiness = NOT_STEADY
   private lastWords = ''
@@ -262,7 +224,8 @@ export class ShotsStep extends LitElement {
       const frame = await camera.nextFrame(0)
       if (this.camera !== camera) return frame.close()
       const picture = copyPicture(frame)
-      const seen = await vision.look(frame, performance.now())
+      const takenAt = performance.now()
+      const seen = { ...(await vision.lookAtPhoto(frame)), takenAt }
       if (this.camera === camera) this.judge(seen, picture)
     }
   }
@@ -296,58 +259,13 @@ export class ShotsStep extends LitElement {
     return undefined
   }
 
+  private readonly takeFromFile: TakePhoto = (face, picture, name) => {
+    if (this.shots.length >= SHOTS_MOST) return `${SHOTS_MOST} are enough of one student.`
+    return this.take(face, picture, name)
+  }
+
   private drop(id: number): void {
     this.shots = this.shots.filter((shot) => shot.id !== id)
-  }
-
-  // ---------- by photo files ----------
-
-  private readonly pick = (event: Event): void => {
-    const input = event.target as HTMLInputElement
-    void this.lookAtFiles([...(input.files ?? [])])
-    input.value = ''
-  }
-
-  private readonly dropped = (event: DragEvent): void => {
-    event.preventDefault()
-    this.dragged = false
-    void this.lookAtFiles([...(event.dataTransfer?.files ?? [])])
-  }
-
-  private readonly dragOver = (event: DragEvent): void => {
-    event.preventDefault()
-    this.dragged = true
-  }
-
-  /** Each by itself: a bad one is named, and the others go on. */
-  private async lookAtFiles(files: File[]): Promise<void> {
-    const { vision } = this
-    if (!vision || this.looking !== undefined) return
-    this.refused = []
-    for (const file of files) {
-      this.looking = file.name
-      try {
-        const why = this.shots.length >= SHOTS_MOST ? `${SHOTS_MOST} are enough of one student.` : await this.lookAtFile(file, vision)
-        if (why !== undefined) this.refused = [...this.refused, { name: file.name, why }]
-      } catch (error) {
-        this.looking = undefined
-        return this.crash(error)
-      }
-    }
-    this.looking = undefined
-  }
-
-  /** @returns why the photo is refused */
-  private async lookAtFile(file: File, vision: Vision): Promise<string | undefined> {
-    try {
-      const bitmap = await readPicture(file)
-      const picture = copyPicture(bitmap)
-      const { face, reason } = chooseFace((await vision.look(bitmap, performance.now())).faces)
-      return face ? this.take(face, picture, file.name) : remedyOf(reason)
-    } catch (error) {
-      if (error instanceof PictureUnreadable) return error.message
-      throw error
-    }
   }
 
   // ---------- the screen ----------
@@ -378,7 +296,7 @@ export class ShotsStep extends LitElement {
         ${Array.from({ length: Math.max(0, SHOTS_WANTED - shots.length) }, (_, i) => html`<li><span class="empty">${shots.length + i + 1}</span></li>`)}
       </ul>
       <p class="row">
-        <button class="main" ?disabled=${shots.length === 0 || this.busy || this.looking !== undefined} @click=${this.save}>
+        <button class="main" ?disabled=${shots.length === 0 || this.busy || this.looking} @click=${this.save}>
           ${this.busy ? 'Saving…' : shots.length === 0 ? 'Save' : `Save ${shots.length} ${shots.length === 1 ? 'template' : 'templates'}`}
         </button>
         <span class="soft small">${savingWords(shots.length)}</span>
@@ -407,17 +325,7 @@ export class ShotsStep extends LitElement {
   }
 
   private renderFiles(): TemplateResult {
-    return html`<label class="drop ${this.dragged ? 'over' : ''}" @dragover=${this.dragOver} @dragleave=${() => (this.dragged = false)} @drop=${this.dropped}>
-        <span><b>Choose photos</b> or drop them here</span>
-        <span class="soft small">One face each, from the front, sharp and well lit. They stay on this device.</span>
-        <input type="file" accept="image/*" multiple ?disabled=${this.looking !== undefined} @change=${this.pick} />
-      </label>
-      <p class="small" role="status">${this.looking === undefined ? nothing : `Looking at ${this.looking}…`}</p>
-      ${this.refused.length === 0
-        ? nothing
-        : html`<ul class="refused" role="alert">
-            ${this.refused.map(({ name, why }) => html`<li class="note bad"><b>${name}</b>: ${why}</li>`)}
-          </ul>`}`
+    return html`<photo-files .vision=${this.vision} .take=${this.takeFromFile} @looking=${(event: CustomEvent<boolean>) => (this.looking = event.detail)}></photo-files>`
   }
 
   private readonly save = (): void => {

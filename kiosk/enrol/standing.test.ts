@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { CURRENT_MODEL } from '#contract/model'
 import type { Student } from '#contract/people'
-import { findStudents, nextMissing, standingOf } from './standing.ts'
+import { findStudents, nextMissing, outdatedStudents, standingOf } from './standing.ts'
 
 const consent = { statement: 'yes', given_by: 'Ada', given_at: '2026-11-23T08:00:00Z' }
 const template = { model: CURRENT_MODEL, count: 3, enrolled_at: '2026-11-23T08:00:00Z' }
@@ -13,6 +13,7 @@ const person = (student_id: string, first_name: string, last_name: string, o: Pa
   course_ids: [],
   consent: null,
   templates: [],
+  pin_set_at: null,
   ...o,
 })
 
@@ -21,6 +22,21 @@ test('How far an enrolment is follows from consent and templates', () => {
   expect(standingOf({ consent, templates: [] })).toBe('no_template')
   expect(standingOf({ consent, templates: [template] })).toBe('ready')
   expect(standingOf({ consent, templates: [{ ...template, model: 'older' }] })).toBe('old_model')
+})
+
+test('Who was enrolled with another model is outdated, whichever way the model changed, and nobody else', () => {
+  const of = (...models: string[]) => models.map((model) => ({ ...template, model }))
+  const students = [
+    person('S001', 'Both', 'Models', { consent, templates: of('mobilefacenet-192-r1', 'faceres-1024-r1') }),
+    person('S002', 'First', 'Model', { consent, templates: of('mobilefacenet-192-r1') }),
+    person('S003', 'Second', 'Model', { consent, templates: of('faceres-1024-r1') }),
+    person('S004', 'No', 'Template', { consent }),
+    person('S005', 'No', 'Consent', { templates: of('mobilefacenet-192-r1') }),
+  ]
+  const ids = (model: string): string[] => outdatedStudents(students, model).map(({ student_id }) => student_id)
+  expect(ids('mobilefacenet-192-r1')).toEqual(['S003'])
+  expect(ids('faceres-1024-r1')).toEqual(['S002'])
+  expect(ids('a-third')).toEqual(['S001', 'S002', 'S003'])
 })
 
 const ada = person('S001', 'Ada', 'Lovelace', { consent, templates: [template] })

@@ -2,13 +2,19 @@
 import { CURRENT_MODEL } from '#contract/model'
 import type { Student } from '#contract/people'
 
-/** `old_model`: there are templates, but of a model that the kiosks no longer compare. */
+/** `old_model`: there are templates, but of a model that the kiosks do not compare: to be enrolled again. */
 export type Standing = 'no_consent' | 'no_template' | 'old_model' | 'ready'
 
-export function standingOf({ consent, templates }: Pick<Student, 'consent' | 'templates'>): Standing {
+/** @param model the school's; in the app the one that it was built for. */
+export function standingOf({ consent, templates }: Pick<Student, 'consent' | 'templates'>, model: string = CURRENT_MODEL): Standing {
   if (!consent) return 'no_consent'
-  if (templates.some(({ model, count }) => model === CURRENT_MODEL && count > 0)) return 'ready'
+  if (templates.some((held) => held.model === model && held.count > 0)) return 'ready'
   return templates.length > 0 ? 'old_model' : 'no_template'
+}
+
+/** Who must be enrolled again because the school has changed its model. */
+export function outdatedStudents(students: readonly Student[], model: string = CURRENT_MODEL): Student[] {
+  return students.filter((student) => standingOf(student, model) === 'old_model')
 }
 
 /** By any part of the name, either way round, or of the id; accents need not be typed. */

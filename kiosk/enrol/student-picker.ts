@@ -4,7 +4,7 @@ import { customElement, property, state } from 'lit/decorators.js'
 import { repeat } from 'lit/directives/repeat.js'
 import type { Student } from '#contract/people'
 import { look } from '../staff/look.ts'
-import { findStudents, standingOf, type Standing } from './standing.ts'
+import { findStudents, outdatedStudents, standingOf, type Standing } from './standing.ts'
 
 const STANDING_WORD: Record<Standing, string> = {
   ready: 'Ready',
@@ -74,10 +74,12 @@ export class StudentPicker extends LitElement {
   @property({ attribute: false }) picked: string | undefined
   @state() private wanted = ''
   @state() private onlyMissing = false
+  @state() private onlyOutdated = false
 
   override render() {
     const { students } = this
-    const found = findStudents(students, this.wanted, this.onlyMissing)
+    const outdated = outdatedStudents(students)
+    const found = findStudents(this.onlyOutdated && outdated.length > 0 ? outdated : students, this.wanted, this.onlyMissing)
     const ready = students.filter((student) => standingOf(student) === 'ready').length
     return html`<div class="find">
         <label>
@@ -88,9 +90,20 @@ export class StudentPicker extends LitElement {
           <input type="checkbox" .checked=${this.onlyMissing} @change=${(event: Event) => (this.onlyMissing = (event.target as HTMLInputElement).checked)} />
           Only those not ready
         </label>
+        ${outdated.length === 0 ? nothing : this.renderOutdated(outdated.length)}
         <p class="soft small numbers" role="status">${ready} of ${students.length} ready${found.length === students.length ? '' : `, ${found.length} shown`}</p>
       </div>
       ${found.length === 0 ? html`<p class="note">${students.length === 0 ? 'The school has no students yet.' : 'No student is called that.'}</p>` : this.renderList(found)}`
+  }
+
+  private renderOutdated(count: number): TemplateResult {
+    return html`<div class="note warn outdated">
+      <p>${count === 1 ? '1 student was' : `${count} students were`} enrolled with another model and must be enrolled again. Until then the teacher marks them.</p>
+      <label class="only">
+        <input type="checkbox" .checked=${this.onlyOutdated} @change=${(event: Event) => (this.onlyOutdated = (event.target as HTMLInputElement).checked)} />
+        Show only these
+      </label>
+    </div>`
   }
 
   private renderList(found: Student[]): TemplateResult {

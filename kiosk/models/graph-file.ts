@@ -16,6 +16,7 @@ export interface WeightSpec {
 
 export interface GraphFile {
   format: string
+  signature?: { outputs?: Record<string, unknown> }
   modelTopology: { node: GraphNode[] }
   weightsManifest: { paths: string[]; weights: WeightSpec[] }[]
 }

@@ -6,8 +6,6 @@
  * A sha256 here changes only together with a version: of the npm package for `from`, of the recipe
  * for `made`. An embedding network whose numbers change gets a new id in the contract as well.
  */
-import { CURRENT_MODEL } from '#contract/model'
-
 export interface PinnedFile {
   /** Relative to the npm package for a source, to kiosk/models/made for a made file. */
   file: string
@@ -66,7 +64,7 @@ export const LEDGER = [
     loadedBy: 'app and node',
   },
   {
-    id: CURRENT_MODEL,
+    id: 'mobilefacenet-192-r1',
     part: 'embedding of an aligned face: 192 numbers, length 1',
     version: 'mobilefacenet of human-models 3.0.4, repair 1',
     origin: 'sirius-ai/MobileFaceNet_TF on GitHub, converted to TensorFlow.js by Vladimir Mandic',
@@ -83,6 +81,26 @@ export const LEDGER = [
       { file: 'mobilefacenet.bin', sha256: '5ef0e82f1b81ff950da618e5fe587fd5eb86cceda99e6672a2be6569c4234a72' },
     ],
     changed: '33 broken PReLU activations repaired: fused into their convolutions, slopes = -2 x the published constants; 220 operations become 71. All other weights unchanged',
+    loadedBy: 'app and node',
+  },
+  {
+    id: 'faceres-1024-r1',
+    part: 'embedding of an aligned face by the second model (MODEL=faceres-1024-r1): 1024 numbers, length 1',
+    version: 'faceres of human-models 3.0.4, cut 1',
+    origin: 'HSE-FaceRes by Andrey V. Savchenko: github.com/av-savchenko/HSE_FaceRec_tf (formerly HSE-asavchenko; PeerJ Computer Science 5:e197, 2019), converted to TensorFlow.js by Vladimir Mandic',
+    licence: 'Apache-2.0 for the repository that published the weights, by two third parties\' records of it; the files of it that could be read here hold no licence text (the package\'s MIT covers the packaging)',
+    trainingData:
+      'not stated for these very weights; the repository says of its MobileNet that it was trained on VGGFace2 (3.3 million photos of 9,131 public figures, gathered from image search without asking them, no longer offered by its publisher) and then froze it, or in other files did not, while layers on top of it learned age and gender from IMDB-Wiki. Which of its files was converted is not said. Adults in the main; not measured on children',
+    npm: HUMAN_MODELS,
+    from: [
+      { file: 'models/faceres.json', sha256: '5b83d49c0385d2e68a05122441b94226313677cae9fcc40b9587ad50079eb4df' },
+      { file: 'models/faceres.bin', sha256: '2c7d2d62b76c97528b736527aa09d310ea71743c9e3e79fb6c62d4b2d73af79b' },
+    ],
+    made: [
+      { file: 'faceres.json', sha256: '0cbae16deb9441e1b9dfc0a0153bdd535f862b9ceb6a0d2f531bd029ca32d757' },
+      { file: 'faceres.bin', sha256: '356f9091780a0f5d19775bd76ca956ff663946b8b8d00f2a7d912f21d5e43796' },
+    ],
+    changed: 'cut at global_pooling/Mean: the layers that guess age and gender are not in the made file, which has one output. 27 batch normalisations and ReLU6 fused into their convolutions, so that 155 operations become 29; the factors of 13 depthwise ones are multiplied into their kernels, exactly, and stored as 32-bit floats. All other weights unchanged',
     loadedBy: 'app and node',
   },
   {

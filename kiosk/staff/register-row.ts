@@ -7,7 +7,7 @@ import { customElement, property, query, state } from 'lit/decorators.js'
 import { CorrectedStatus, type CorrectionRequest, type LessonSummary, type RegisterEntry } from '#contract/register'
 import { look } from './look.ts'
 import { hashOf } from './route.ts'
-import { STATUS_WORD, rowWords, whyWords } from './wording.ts'
+import { STATUS_WORD, doubtWords, methodWords, rowWords, whyWords } from './wording.ts'
 
 @customElement('register-row')
 export class RegisterRow extends LitElement {
@@ -155,9 +155,10 @@ export class RegisterRow extends LitElement {
     this.dispatchEvent(new CustomEvent('correct', { detail: correction }))
   }
 
-  /** The camera's own status is left to the camera: confirming what already stands would only add noise to the record. */
+  /** The camera's own status is left to the camera: confirming what already stands would only add noise to the record, unless it is doubted. */
   private tap(status: CorrectedStatus): void {
-    if (this.saving === undefined && status !== this.entry.status) this.set(status, '')
+    const doubted = doubtWords(this.entry) !== undefined
+    if (this.saving === undefined && (status !== this.entry.status || doubted)) this.set(status, '')
   }
 
   private saveNote(event: Event): void {
@@ -174,11 +175,15 @@ export class RegisterRow extends LitElement {
     const name = `${entry.first_name} ${entry.last_name}`
     const shown = this.saving ?? entry.status
     const open = entry.status === 'expected' || entry.status === 'not_taken'
+    const method = entry.mark ? methodWords(entry.mark) : undefined
+    const doubt = doubtWords(entry)
     return html`<div class="entry">
       <div>
         <div class="row">
           <a class="name" href=${hashOf({ view: 'student', student_id: entry.student_id })}>${name}</a>
           ${open && this.saving === undefined ? html`<span class="pill ${entry.status}">${STATUS_WORD[entry.status]}</span>` : nothing}
+          ${method === undefined ? nothing : html`<span class="pill excused">${method}</span>`}
+          ${doubt === undefined ? nothing : html`<span class="pill late">${doubt}</span>`}
         </div>
         <span class="line soft small numbers">${rowWords(entry, timeZone, lesson.held_on)}</span>
         <button class="quiet why-button" aria-expanded=${this.open} @click=${() => (this.open = !this.open)}>Why?<span class="hidden-words"> ${name}</span></button>

@@ -9,6 +9,8 @@ const route: fc.Arbitrary<Route> = fc.oneof(
   fc.record({ view: fc.constant('lesson' as const), held_on: date, lesson_id: id }),
   fc.record({ view: fc.constant('student' as const), student_id: id }),
   fc.record({ view: fc.constant('course' as const), course_id: id }),
+  fc.record({ view: fc.constant('rooms' as const) }),
+  fc.record({ view: fc.constant('pins' as const), course_id: fc.option(id, { nil: undefined }) }),
 )
 
 test('Every place has an address that leads back to it', () => {
@@ -26,7 +28,7 @@ test('An address that says nothing we know leads to today', () => {
   }
   fc.assert(
     fc.property(fc.string(), (hash) => {
-      expect(['day', 'lesson', 'student', 'course']).toContain(routeOf(hash).view)
+      expect(['day', 'lesson', 'student', 'course', 'pins', 'rooms']).toContain(routeOf(hash).view)
     }),
   )
 })

@@ -5,6 +5,9 @@ export type Route =
   | { view: 'lesson'; held_on: string; lesson_id: string }
   | { view: 'student'; student_id: string }
   | { view: 'course'; course_id: string }
+  | { view: 'rooms' }
+  | { view: 'recognition' }
+  | { view: 'pins'; /** undefined: none chosen yet. */ course_id: string | undefined }
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/
 
@@ -14,6 +17,8 @@ export function routeOf(hash: string): Route {
   if (view === 'lesson' && first && DATE.test(first) && second) return { view, held_on: first, lesson_id: second }
   if (view === 'student' && first) return { view, student_id: first }
   if (view === 'course' && first) return { view, course_id: first }
+  if (view === 'rooms' || view === 'recognition') return { view }
+  if (view === 'pins') return { view, course_id: first || undefined }
   return { view: 'day', date: view === 'day' && first && DATE.test(first) ? first : undefined }
 }
 
@@ -27,6 +32,12 @@ export function hashOf(route: Route): string {
       return `#/student/${encodeURIComponent(route.student_id)}`
     case 'course':
       return `#/course/${encodeURIComponent(route.course_id)}`
+    case 'rooms':
+      return '#/rooms'
+    case 'recognition':
+      return '#/recognition'
+    case 'pins':
+      return route.course_id === undefined ? '#/pins' : `#/pins/${encodeURIComponent(route.course_id)}`
   }
 }
 

@@ -4,12 +4,16 @@
  */
 import { html, type TemplateResult } from 'lit'
 import { customElement, state } from 'lit/decorators.js'
+import type { Session } from '#contract/people'
 import { hashOf, routeOf, type Route } from './route.ts'
 import { look, wholePage } from './look.ts'
 import { SignedInPage } from './signed-in-page.ts'
 import './lesson-list.ts'
 import './lesson-register.ts'
+import './pin-list.ts'
+import './recognition-overview.ts'
 import './record-history.ts'
+import './room-list.ts'
 
 @customElement('staff-page')
 export class StaffPage extends SignedInPage {
@@ -33,13 +37,19 @@ export class StaffPage extends SignedInPage {
     scrollTo(0, 0)
   }
 
-  protected override renderFor(): TemplateResult {
+  protected override renderFor(session: Session): TemplateResult {
     const { route } = this
     switch (route.view) {
       case 'day':
         return html`<lesson-list .date=${route.date} @pick-day=${(event: CustomEvent<string | undefined>) => (location.hash = hashOf({ view: 'day', date: event.detail }))}></lesson-list>`
       case 'lesson':
         return html`<lesson-register .held_on=${route.held_on} .lesson_id=${route.lesson_id}></lesson-register>`
+      case 'recognition':
+        return html`<recognition-overview .session=${session}></recognition-overview>`
+      case 'rooms':
+        return html`<room-list .session=${session}></room-list>`
+      case 'pins':
+        return html`<pin-list .course_id=${route.course_id} .session=${session}></pin-list>`
       case 'student':
       case 'course':
         return html`<record-history .of=${route}></record-history>`

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Correction, LessonSummary, RegisterEntry } from '#contract/register'
 import { Refused, Unreachable } from '../sync/request.ts'
-import { correctionWords, dateAfter, dateOf, dateWords, inOrderOfInterest, phaseOf, problemWords, rowWords, timeOf, whyWords } from './wording.ts'
+import { correctionWords, dateAfter, dateOf, dateWords, doubtWords, inOrderOfInterest, methodWords, phaseOf, problemWords, rowWords, timeOf, whyWords } from './wording.ts'
 
 const zone = 'Europe/Stockholm'
 
@@ -22,7 +22,7 @@ const lesson = (o: Partial<LessonSummary> = {}): LessonSummary => ({
 })
 
 const entry = (o: Partial<RegisterEntry> = {}): RegisterEntry => ({ student_id: 'S001', first_name: 'Ada', last_name: 'Lovelace', status: 'expected', mark: null, corrections: [], ...o })
-const mark = { timestamp: '2026-11-23T08:05:23Z', confidence: 0.871, device_id: 'pi-lab301', model: 'mobilefacenet-192-r1' }
+const mark = { timestamp: '2026-11-23T08:05:23Z', confidence: 0.871, device_id: 'pi-lab301', model: 'mobilefacenet-192-r1', method: 'face' as const, doubt: null }
 const excused: Correction = { status: 'excused', note: '', corrected_by: 'office', corrected_at: '2026-11-23T08:20:00Z' }
 
 test('A corrected row shows the correction beside the mark, never over it', () => {
@@ -35,6 +35,21 @@ test('A row that nobody has touched says only what is known', () => {
   expect(rowWords(entry({ mark: { ...mark, device_id: null } }), zone, '2026-11-23')).toBe('seen 09:05, 0.87')
   expect(rowWords(entry(), zone, '2026-11-23')).toBe('not seen yet')
   expect(rowWords(entry({ status: 'not_taken' }), zone, '2026-11-23')).toBe('not seen')
+})
+
+test('A mark says what more than a face made it, and what is doubted of it until a person has decided', () => {
+  const pin = { ...mark, method: 'pin' as const, confidence: 1, model: null }
+  expect(rowWords(entry({ mark: pin, status: 'present' }), zone, '2026-11-23')).toBe('PIN typed 09:05 at pi-lab301')
+  expect(whyWords(entry({ mark: pin, status: 'present' }), lesson(), zone).join(' ')).not.toContain('Confidence')
+  expect([pin, mark, { ...mark, method: null }, { ...mark, method: 'face_and_tap' as const }, { ...mark, method: 'face_and_pin' as const }].map(methodWords)).toEqual([
+    'by PIN', undefined, undefined, 'confirmed by tap', 'confirmed by PIN',
+  ])
+  const doubted = entry({ mark: { ...mark, doubt: 'looks_like_a_picture' }, status: 'present' })
+  expect(doubtWords(doubted)).toContain('picture')
+  expect(doubtWords({ ...doubted, corrections: [excused] })).toBeUndefined()
+  expect(doubtWords(entry({ mark }))).toBeUndefined()
+  expect(doubtWords(entry())).toBeUndefined()
+  expect(whyWords(doubted, lesson(), zone).join(' ')).toContain('flat picture')
 })
 
 test('A correction made on another day says which, and its note is quoted', () => {

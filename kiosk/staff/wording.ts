@@ -2,6 +2,7 @@
  * The words of the staff screens: statuses, times in the school's zone, and the line that says why a
  * row stands as it does. Pure; knows no element and no server.
  */
+import type { Doubt } from '#contract/attendance'
 import { LATE_AFTER_MINUTES, type Correction, type LessonSummary, type RegisterEntry, type Status } from '#contract/register'
 import { Refused } from '../sync/request.ts'
 
@@ -64,9 +65,37 @@ export function inOrderOfInterest(lessons: readonly LessonSummary[], now: string
   return { now: of('now'), later: of('later'), over: of('over').toReversed() }
 }
 
+type Mark = NonNullable<RegisterEntry['mark']>
+
 /** Such as `seen 09:05, 0.87 by pi-lab301`. */
-export function markWords(mark: NonNullable<RegisterEntry['mark']>, timeZone: string): string {
+export function markWords(mark: Mark, timeZone: string): string {
+  if (mark.method === 'pin') return `PIN typed ${timeOf(mark.timestamp, timeZone)}${mark.device_id === null ? '' : ` at ${mark.device_id}`}`
   return `seen ${timeOf(mark.timestamp, timeZone)}, ${mark.confidence.toFixed(2)}${mark.device_id === null ? '' : ` by ${mark.device_id}`}`
+}
+
+/** What more than a face made the mark; undefined: the face alone, or nobody said. */
+export function methodWords({ method }: Mark): string | undefined {
+  switch (method) {
+    case 'pin':
+      return 'by PIN'
+    case 'face_and_tap':
+      return 'confirmed by tap'
+    case 'face_and_pin':
+      return 'confirmed by PIN'
+    default:
+      return undefined
+  }
+}
+
+/** What a teacher is asked to look at; undefined: nothing is doubted, or a person has decided since. */
+export function doubtWords({ mark, corrections }: Pick<RegisterEntry, 'mark' | 'corrections'>): string | undefined {
+  if (!mark?.doubt || corrections.length > 0) return undefined
+  return DOUBT_WORDS[mark.doubt].chip
+}
+
+const DOUBT_WORDS: Record<Doubt, { chip: string; why: string }> = {
+  looks_like_a_picture: { chip: 'A picture? Please check', why: 'The face moved like a flat picture: perhaps a photo or a screen was held before the camera.' },
+  no_life_seen: { chip: 'Hardly moved: please check', why: 'The face neither turned nor blinked while it was seen: perhaps a photo was held before the camera.' },
 }
 
 /** Such as `set to excused by office 09:20`; with the date when it was not made on the lesson's own. */
@@ -92,11 +121,15 @@ export function whyWords(entry: RegisterEntry, lesson: LessonSummary, timeZone: 
   const status = STATUS_WORD[entry.status].toLowerCase()
   if (newest) why.push(`A person decides: ${correctionWords(newest, timeZone, lesson.held_on)}.`)
   if (entry.mark) {
-    const { timestamp, confidence, device_id, model } = entry.mark
-    const seen = `${device_id ?? 'A script'} saw this student at ${timeToTheSecond(timestamp, timeZone)}, ${minutesAfterStart(timestamp, lesson.starts_at)}`
+    const { timestamp, confidence, device_id, model, method, doubt } = entry.mark
+    const byPin = method === 'pin'
+    const seen = `${byPin ? `This student’s PIN was typed at ${device_id ?? 'a kiosk'}` : `${device_id ?? 'A script'} saw this student`} at ${timeToTheSecond(timestamp, timeZone)}, ${minutesAfterStart(timestamp, lesson.starts_at)}`
     const rule = newest ? '' : ` ${STATUS_WORD[entry.status]}: from ${LATE_AFTER_MINUTES} minutes after the start it counts as late.`
     why.push(`${seen}.${rule}`)
-    why.push(`Confidence ${confidence.toFixed(2)} of 1 (how alike the face and the one on record are)${model === null ? '' : `, by the model ${model}`}.`)
+    if (doubt) why.push(`${DOUBT_WORDS[doubt].why} Choose the status that is true, also where it is the one that stands.`)
+    if (method === 'face_and_tap') why.push('The kiosk was not sure and asked; the student tapped the name.')
+    if (method === 'face_and_pin') why.push('The kiosk was not sure and asked; the student typed the PIN.')
+    if (!byPin) why.push(`Confidence ${confidence.toFixed(2)} of 1 (how alike the face and the one on record are)${model === null ? '' : `, by the model ${model}`}.`)
   } else if (!newest) {
     if (entry.status === 'expected') why.push('Not seen yet, and the lesson is not over.')
     else if (entry.status === 'not_taken') why.push('Not seen, and nobody took this register: no working kiosk watched the lesson and no teacher filled it in. So this is not an absence.')

@@ -1,7 +1,9 @@
 /** A mark as it lies on this device's disk, and what names it. */
 import type { Mark } from '../attendance/register.ts'
 
-export interface SavedMark extends Mark {
+export interface SavedMark extends Omit<Mark, 'method'> {
+  /** Absent from a mark that an older version of the app saved. */
+  method?: Mark['method']
   /** `unsent` until the server names it stored or refused. */
   state: 'unsent' | 'stored' | 'refused'
   /** ISO instant of the latest sighting in the lesson. */
@@ -14,6 +16,7 @@ export interface SavedMark extends Mark {
 export type MarkKey = Pick<SavedMark, 'held_on' | 'lesson_id' | 'student_id'>
 
 export interface SettledMark {
+  /** As it was sent. */
   mark: SavedMark
   state: 'stored' | 'refused'
   why?: string | undefined

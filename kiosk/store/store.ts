@@ -12,6 +12,8 @@ import { StoreFailed, storeFailure } from './store-failed.ts'
 import { hasLapsed, seal, unseal, withoutTemplates } from './roster.ts'
 import type { SavedRoster, SealedRoster } from './roster.ts'
 import type { MarkKey, SavedMark, SettledMark } from './mark.ts'
+import type { Doubt } from '#contract/attendance'
+import type { PinTries } from '../attendance/second-factor.ts'
 
 export type { MarkKey, SavedMark, SavedRoster, SettledMark }
 
@@ -35,26 +37,34 @@ export interface Store {
   saveRoster(roster: SavedRoster): Promise<void>
   /** Resolves when the mark is on the disk; false if that student is already marked in that lesson. */
   saveMark(mark: SavedMark): Promise<boolean>
+  /**
+   * Puts a doubt beside a saved mark, on the disk, and the mark back to unsent, so that it is sent again with it.
+   * False where there is nothing new: no such mark, the same doubt, or a graver one before it.
+   */
+  saveDoubt(key: MarkKey, doubt: Doubt): Promise<boolean>
   /** Never moves it back. */
   moveLastSeen(key: MarkKey, at: string): Promise<void>
   marksOfLesson(heldOn: string, lessonId: string): Promise<SavedMark[]>
   /** Oldest first. */
   unsentMarks(limit: number): Promise<SavedMark[]>
   countMarks(): Promise<{ unsent: number; refused: number }>
-  /** What the server said of marks. A mark that is no longer unsent, or not the same one, is left as it is. */
+  /** What the server said of marks. A mark that is no longer unsent, or not the same one, or doubted since it was sent, is left as it is. */
   settleMarks(settled: SettledMark[]): Promise<void>
   /** Erases stored marks of lessons before this date (yyyy-mm-dd). Unsent and refused ones never. */
   sweepMarks(storedBefore: string): Promise<void>
   /** Milliseconds to add to this device's clock; 0 if never measured. */
   savedClockOffset(): Promise<number>
   saveClockOffset(ms: number): Promise<void>
+  /** Wrong PINs so far, by student: a reload must not give new tries. */
+  savedPinTries(): Promise<PinTries>
+  savePinTries(tries: PinTries): Promise<void>
   /** Whether the browser promised not to evict us; asks for it if not. */
   persisted(): Promise<boolean>
   close(): void
 }
 
 interface Schema extends DBSchema {
-  device: { key: 'pairing' | 'clock_offset'; value: Pairing | number }
+  device: { key: 'pairing' | 'clock_offset' | 'pin_tries'; value: Pairing | number | PinTries }
   roster: { key: 'roster'; value: SealedRoster }
   marks: {
     key: [heldOn: string, lessonId: string, studentId: string]
@@ -64,6 +74,9 @@ interface Schema extends DBSchema {
 }
 
 const VERSION = 1
+
+/** The doubt that no other takes the place of. */
+const GRAVEST: Doubt = 'looks_like_a_picture'
 
 /** How long an older version of the app in another tab may take to let go. */
 const BLOCKED_MS = 10_000
@@ -161,19 +174,20 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
     savedPairing: () =>
       read('The pairing was not read', async (db) => {
         const saved = await db.get('device', 'pairing')
-        return typeof saved === 'object' ? saved : undefined
+        return typeof saved === 'object' && 'deviceId' in saved ? saved : undefined
       }),
 
     savePairing: (pairing) =>
       change('The pairing was not saved', ['device', 'roster'], 'strict', async (tx) => {
         const before = await tx.objectStore('device').get('pairing')
-        const same = typeof before === 'object' && before.deviceId === pairing.deviceId && before.roomId === pairing.roomId
+        const same = typeof before === 'object' && 'deviceId' in before && before.deviceId === pairing.deviceId && before.roomId === pairing.roomId
         if (!same) await tx.objectStore('roster').clear()
         await tx.objectStore('device').put(pairing, 'pairing')
       }),
 
     forget: () =>
-      change('The roster was not erased', ['roster', 'marks'], 'strict', async (tx) => {
+      change('The roster was not erased', ['device', 'roster', 'marks'], 'strict', async (tx) => {
+        await tx.objectStore('device').delete('pin_tries')
         await tx.objectStore('roster').clear()
         await erase(tx, IDBKeyRange.bound(['stored'], after('stored')))
       }),
@@ -196,6 +210,21 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
         await marks.add(mark)
         return true
       }),
+
+    async saveDoubt(key, doubt) {
+      const what = 'The doubt was not saved'
+      const isNew = (saved: SavedMark | undefined): saved is SavedMark => saved !== undefined && saved.doubt !== doubt && saved.doubt !== GRAVEST
+      // A doubted face is doubted in every frame: the disk is written once.
+      if (!isNew(await read(what, (db) => db.get('marks', keyOf(key))))) return false
+      return change(what, ['marks'], 'strict', async (tx) => {
+        const marks = tx.objectStore('marks')
+        const saved = await marks.get(keyOf(key))
+        if (!isNew(saved)) return false
+        // What the server refused for good it refuses with a doubt, too.
+        await marks.put({ ...saved, doubt, state: saved.state === 'refused' ? 'refused' : 'unsent' })
+        return true
+      })
+    },
 
     moveLastSeen: (key, at) =>
       change('The sighting was not saved', ['marks'], 'relaxed', async (tx) => {
@@ -225,7 +254,8 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
         const marks = tx.objectStore('marks')
         for (const { mark, state, why } of settled) {
           const saved = await marks.get(keyOf(mark))
-          if (saved?.state !== 'unsent' || saved.mark_id !== mark.mark_id) continue
+          // A doubt that came while the mark was under way has not been sent: the mark stays unsent for it.
+          if (saved?.state !== 'unsent' || saved.mark_id !== mark.mark_id || saved.doubt !== mark.doubt) continue
           await marks.put({ ...saved, state, ...(why === undefined ? {} : { why }) })
         }
       }),
@@ -244,6 +274,17 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
     saveClockOffset: (ms) =>
       change('The clock was not saved', ['device'], 'relaxed', async (tx) => {
         await tx.objectStore('device').put(ms, 'clock_offset')
+      }),
+
+    savedPinTries: () =>
+      read('The wrong PINs were not read', async (db) => {
+        const saved = await db.get('device', 'pin_tries')
+        return saved instanceof Map ? (saved as PinTries) : new Map()
+      }),
+
+    savePinTries: (tries) =>
+      change('The wrong PINs were not saved', ['device'], 'strict', async (tx) => {
+        await tx.objectStore('device').put(tries, 'pin_tries')
       }),
 
     async persisted() {

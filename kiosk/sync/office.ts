@@ -5,18 +5,24 @@
  * All functions throw what request.ts throws: Refused (the server said no, and why) or Unreachable.
  */
 import { z, type ZodType } from 'zod'
+import { Confirmation } from '#contract/look-alike'
 import {
   Courses,
+  NewPin,
   Session,
   Student,
   Students,
+  TemplatesAnswer,
   VerifyAnswer,
   type ConsentRequest,
   type Course,
+  type PinRequest,
   type TemplatesRequest,
   type VerifyRequest,
 } from '#contract/people'
 import { CourseHistory, Lessons, Register, StudentHistory, type CorrectionRequest } from '#contract/register'
+import { Recognition } from '#contract/recognition'
+import { Room, Rooms, type RoomRequest } from '#contract/rooms'
 import { Refused, Unreachable, request, type Ask } from './request.ts'
 import { announceRosterChange } from './same-browser.ts'
 
@@ -200,6 +206,9 @@ export const courseHistory = (courseId: string): Promise<CourseHistory> =>
 
 export const students = async (school: School = OWN): Promise<Student[]> => (await get(school, '/api/v1/students', Students)).students
 
+/** With the embedding model that the school uses; any string, for a server may know a newer one. */
+export const studentsAndModel = (school: School = OWN): Promise<{ students: Student[]; model: string }> => get(school, '/api/v1/students', Students)
+
 export const courses = async (school: School = OWN): Promise<Course[]> => (await get(school, '/api/v1/courses', Courses)).courses
 
 /** Throws Refused `not_found` for a student the school does not have. */
@@ -216,15 +225,55 @@ export const saveConsent = (studentId: string, consent: ConsentRequest, school: 
 export const withdrawConsent = (studentId: string, school: School = OWN): Promise<Student> =>
   tellingTabs(ask(school, `${studentPath(studentId)}/consent`, { method: 'DELETE', answer: Student }), school)
 
-/** Replaces the student's templates. Throws Refused `consent_missing` without consent on record. */
-export const saveTemplates = (studentId: string, templates: TemplatesRequest['templates'], school: School = OWN): Promise<Student> =>
-  tellingTabs(ask(school, `${studentPath(studentId)}/templates`, { method: 'PUT', body: { templates }, answer: Student }), school)
+/**
+ * Replaces the student's templates. Throws Refused `consent_missing` without consent on record, and `same_person`, with
+ * `problem.others`, for a face that is another student's.
+ * @param differentFrom students who are other people although their face is this one's (twins): somebody has said so
+ */
+export const saveTemplates = (studentId: string, templates: TemplatesRequest['templates'], school: School = OWN, differentFrom: readonly string[] = []): Promise<TemplatesAnswer> =>
+  tellingTabs(
+    ask(school, `${studentPath(studentId)}/templates`, {
+      method: 'PUT',
+      body: { templates, ...(differentFrom.length === 0 ? {} : { confirmed_different_from: differentFrom }) },
+      answer: TemplatesAnswer,
+    }),
+    school,
+  )
+
+/** @returns the PIN, told this once, and the student. */
+export async function savePin(studentId: string, wanted: PinRequest): Promise<NewPin> {
+  const told = await ask(OWN, `${studentPath(studentId)}/pin`, { method: 'PUT', body: wanted, answer: NewPin })
+  announceRosterChange()
+  return told
+}
+
+export const removePin = (studentId: string): Promise<Student> =>
+  tellingTabs(ask(OWN, `${studentPath(studentId)}/pin`, { method: 'DELETE', answer: Student }), OWN)
 
 /** A kiosk in another tab of this browser hears at once that somebody's templates have changed; the others ask within a minute. */
-async function tellingTabs(change: Promise<Student>, school: School): Promise<Student> {
+async function tellingTabs<T extends Student>(change: Promise<T>, school: School): Promise<T> {
   const student = await change
   if (school === OWN) announceRosterChange()
   return student
+}
+
+// ---------- recognition ----------
+
+export const recognition = (): Promise<Recognition> => get(OWN, '/api/v1/recognition', Recognition)
+
+/** Two students whose faces say one are two people: who said so is kept. */
+export const confirmDifferent = (student_ids: [string, string]): Promise<Confirmation> =>
+  ask(OWN, '/api/v1/recognition/confirmed-different', { method: 'POST', body: { student_ids }, answer: Confirmation })
+
+// ---------- rooms ----------
+
+export const rooms = async (): Promise<Room[]> => (await get(OWN, '/api/v1/rooms', Rooms)).rooms
+
+/** @returns the room as it is now; its kiosk obeys from its next pull. */
+export async function saveRoom(roomId: string, change: RoomRequest): Promise<Room> {
+  const room = await ask(OWN, `/api/v1/rooms/${encodeURIComponent(roomId)}`, { method: 'PUT', body: change, answer: Room })
+  announceRosterChange()
+  return room
 }
 
 /** How near a face is to the templates on record. Templates themselves never leave the server for this. */

@@ -20,15 +20,23 @@ function mark(student: number, over: Partial<SavedMark> = {}): SavedMark {
   }
 }
 
-test('what is sent of a mark fits the contract, says nothing more than the server needs and takes less than 300 bytes', () => {
+test('what is sent of a mark fits the contract, says nothing more than the server needs and takes less than 350 bytes', () => {
   fc.assert(
     fc.property(fc.double({ min: -1.1, max: 1.1, noNaN: true }), (confidence) => {
-      const record = recordOf(mark(1, { confidence, why: 'x', course_id: 'MATH-ADV-2026.A', lesson_id: '123456' }))
+      const record = recordOf(mark(1, { confidence, why: 'x', method: 'face_and_tap', doubt: 'looks_like_a_picture', course_id: 'MATH-ADV-2026.A', lesson_id: '123456' }))
       expect(AttendanceRecord.parse(record)).toEqual(record)
       expect(Object.keys(record)).not.toContain('last_seen')
-      expect(new TextEncoder().encode(JSON.stringify(record)).length).toBeLessThan(300)
+      expect(new TextEncoder().encode(JSON.stringify(record)).length).toBeLessThan(350)
     }),
   )
+})
+
+test('a mark says how it came about and what is doubted of it, and one of an older app says neither', () => {
+  expect(recordOf(mark(1))).not.toHaveProperty('doubt')
+  expect(AttendanceRecord.parse(recordOf(mark(1))).method).toBeUndefined()
+  const pin = recordOf(mark(1, { method: 'pin', confidence: 1, model: undefined, doubt: 'no_life_seen' }))
+  expect(AttendanceRecord.parse(JSON.parse(JSON.stringify(pin)))).toMatchObject({ method: 'pin', confidence: 1, doubt: 'no_life_seen' })
+  expect(JSON.stringify(pin)).not.toContain('model')
 })
 
 test('only a result that names the mark settles it', () => {

@@ -4,7 +4,8 @@
  * [Note: Marks are pushed until stored] A kiosk lets go of a mark only when an answer names that very
  * mark stored, duplicate or refused. A 200 alone is no receipt, `queued` is none, and an answer that
  * leaves a mark out has not named it: the mark stays unsent and is sent again, with the same mark_id and
- * the same key, which makes every repetition harmless on the server.
+ * the same key, which makes every repetition harmless on the server. A mark that is doubted later is unsent
+ * again and goes out once more with its doubt; the answer to what was sent before the doubt settles nothing of it.
  */
 import { z } from 'zod'
 import { RecordResult } from '#contract/attendance'
@@ -62,18 +63,21 @@ export async function pushUnsent(o: { store: Store; pairing: Pairing; batch: num
     const named = namedMarks(marks, results)
     if (named.length === 0) return
     await store.settleMarks(named)
-    for (const { mark } of named) settled.add(mark.mark_id)
+    for (const { mark } of named) settled.add(sending(mark))
     o.onSettled()
   }
 
   for (;;) {
     const unsent = await store.unsentMarks(sent.size - settled.size + o.batch)
-    const marks = unsent.filter((mark) => !sent.has(mark.mark_id)).slice(0, o.batch)
+    const marks = unsent.filter((mark) => !sent.has(sending(mark))).slice(0, o.batch)
     if (marks.length === 0) return { answers, left: sent.size - settled.size }
-    for (const mark of marks) sent.add(mark.mark_id)
+    for (const mark of marks) sent.add(sending(mark))
     await send(marks)
   }
 }
+
+/** Names a mark as it is sent: with a doubt that came meanwhile it is another thing to send. */
+const sending = ({ mark_id, doubt }: SavedMark): string => `${mark_id} ${doubt ?? ''}`
 
 /** The server could not cope with these records, and perhaps one of them is to blame. */
 function mayBeOneMark(error: unknown): boolean {
@@ -91,10 +95,10 @@ async function post({ deviceId, key }: Pairing, marks: SavedMark[]): Promise<unk
 }
 
 /** What travels of a mark, and nothing else. */
-export function recordOf({ student_id, course_id, timestamp, confidence, mark_id, lesson_id, held_on, model }: SavedMark): AttendanceRecord {
+export function recordOf({ student_id, course_id, timestamp, confidence, mark_id, lesson_id, held_on, model, method, doubt }: SavedMark): AttendanceRecord {
   // A cosine of two unit vectors of 32-bit numbers can come out a hair above 1.
   const rounded = Math.min(1, Math.max(0, Math.round(confidence * 10_000) / 10_000))
-  return { student_id, course_id, timestamp, confidence: rounded, mark_id, lesson_id, held_on, model }
+  return { student_id, course_id, timestamp, confidence: rounded, mark_id, lesson_id, held_on, model, method, ...(doubt === undefined ? {} : { doubt }) }
 }
 
 /** The marks that the answer names, with what became of them. A result whose ids are another mark's names nobody. */

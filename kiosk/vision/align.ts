@@ -82,12 +82,12 @@ export function squareAround(centre: Point, side: number, angle: number, size: n
 
 /**
  * @param toCrop from the frame to the crop.
+ * @param crop where to put it; default: a new one.
  * @returns size x size x 3 numbers 0 to 255, RGB. Bilinear; where the crop is smaller than what it
  * shows, the mean of evenly spread bilinear samples. Outside of the frame is black.
  */
-export function warp({ data, width, height }: Pixels, toCrop: Similarity, size: number): Float32Array {
+export function warp({ data, width, height }: Pixels, toCrop: Similarity, size: number, crop = new Float32Array(size * size * 3)): Float32Array {
   const { a, b, x0, y0 } = invert(toCrop)
-  const crop = new Float32Array(size * size * 3)
   const samples = Math.max(1, Math.ceil(1 / Math.hypot(toCrop.a, toCrop.b) - 0.25))
   const step = 1 / samples
   const share = step * step
@@ -98,10 +98,12 @@ export function warp({ data, width, height }: Pixels, toCrop: Similarity, size: 
       let blue = 0
       for (let i = 0; i < samples; i++) {
         const v = row + (i + 0.5) * step
+        const rowX = x0 - 0.5 - b * v
+        const rowY = y0 - 0.5 + a * v
         for (let j = 0; j < samples; j++) {
           const u = column + (j + 0.5) * step
-          const x = a * u - b * v + x0 - 0.5
-          const y = b * u + a * v + y0 - 0.5
+          const x = a * u + rowX
+          const y = b * u + rowY
           const left = Math.floor(x)
           const top = Math.floor(y)
           const toRight = x - left

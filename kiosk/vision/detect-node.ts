@@ -5,7 +5,7 @@
 import type { Pixels, Similarity } from './align.ts'
 import { apply, invert, warp } from './align.ts'
 import type { Detection } from './detection.ts'
-import { DETECTOR_SIZE, MIN_OVERLAP, MIN_SCORE } from './detection.ts'
+import { DETECTOR_SIZE, MIN_OVERLAP, MIN_SCORE, overlap } from './detection.ts'
 import type { Box } from './face.ts'
 import type { Network } from './networks.ts'
 import { run } from './networks.ts'
@@ -49,14 +49,6 @@ function decode(raw: Float32Array): Candidate[] {
 
 function boxOf([x = 0, y = 0, width = 0, height = 0]: number[]): Box {
   return { x: x - width / 2, y: y - height / 2, width, height }
-}
-
-/** Intersection over union, 0 to 1. */
-export function overlap(one: Box, other: Box): number {
-  const width = Math.min(one.x + one.width, other.x + other.width) - Math.max(one.x, other.x)
-  const height = Math.min(one.y + one.height, other.y + other.height) - Math.max(one.y, other.y)
-  if (width <= 0 || height <= 0) return 0
-  return (width * height) / (one.width * one.height + other.width * other.height - width * height)
 }
 
 /** Candidates of one face become their mean, weighted by score (MediaPipe's weighted non-maximum suppression). */

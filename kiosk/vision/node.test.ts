@@ -9,7 +9,7 @@ import { EMBEDDING_LENGTH } from '#contract/model'
 import { makeModels, MADE_DIR } from '../models/make.ts'
 import type { Pixels } from './align.ts'
 import { CROP_SIZE } from './align.ts'
-import { embed } from './embed.ts'
+import { openEmbedder } from './embed.ts'
 import type { SeenFrame } from './face.ts'
 import { loadNetwork } from './networks.ts'
 import type { NodeVision } from './node.ts'
@@ -119,12 +119,13 @@ describe('the repaired network', () => {
     const references = JSON.parse(await readFile(join(faces, 'reference', 'embeddings.json'), 'utf8')) as { crop: string; embedding: number[] }[]
     const bin = await readFile(join(MADE_DIR, 'mobilefacenet.bin'))
     const network = await loadNetwork(JSON.parse(await readFile(join(MADE_DIR, 'mobilefacenet.json'), 'utf8')), new Uint8Array(bin).buffer)
+    const embedder = openEmbedder('mobilefacenet-192-r1', network)
     expect(references.length).toBeGreaterThan(0)
     for (const { crop, embedding } of references) {
       const { data, width } = await decode(sharp(join(faces, 'reference', crop)))
       expect(width).toBe(CROP_SIZE)
       const rgb = new Float32Array(data.length / 4 * 3).map((_, i) => data[Math.floor(i / 3) * 4 + (i % 3)] ?? 0)
-      expect(cosine(embed(network, rgb), embedding)).toBeGreaterThan(0.9999)
+      expect(cosine(embedder.embed(rgb), embedding)).toBeGreaterThan(0.9999)
     }
     network.dispose()
   })

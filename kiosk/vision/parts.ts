@@ -5,8 +5,7 @@ import wasmSimd from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.
 import detectorModel from '../models/made/face-detector.tflite?url'
 import meshJson from '../models/made/face-mesh.json?url'
 import meshBin from '../models/made/face-mesh.bin?url'
-import embeddingJson from '../models/made/mobilefacenet.json?url'
-import embeddingBin from '../models/made/mobilefacenet.bin?url'
+import { EMBEDDING_BIN, EMBEDDING_JSON } from './embedding-files.ts'
 
 /** Names of parts as a person reads them. */
 export type Part = 'the face detector' | 'the face mesh' | 'the recognition model' | 'the vision runtime'
@@ -25,8 +24,8 @@ export const FILES = {
   detectorModel: { part: 'the face detector', url: detectorModel, bytes: 683_424 },
   meshJson: { part: 'the face mesh', url: meshJson, bytes: 92_990 },
   meshBin: { part: 'the face mesh', url: meshBin, bytes: 1_477_958 },
-  embeddingJson: { part: 'the recognition model', url: embeddingJson, bytes: 89_505 },
-  embeddingBin: { part: 'the recognition model', url: embeddingBin, bytes: 5_171_976 },
+  embeddingJson: { part: 'the recognition model', ...EMBEDDING_JSON },
+  embeddingBin: { part: 'the recognition model', ...EMBEDDING_BIN },
 } as const satisfies Record<string, PartFile>
 
 export type FileName = keyof typeof FILES

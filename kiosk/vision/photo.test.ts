@@ -9,6 +9,10 @@ function face(width: number, refused?: Reason): Face {
   return {
     box: { x: 0, y: 0, width, height: width },
     score: 0.9,
+    track: 1,
+    mirrored: false,
+    landmarks: undefined,
+    cues: undefined,
     quality: { width, brightness: 120, sharpness: 100, yaw: 0, pitch: 0, roll: 0, presence: 1 },
     refused,
     embedding: refused === undefined ? new Float32Array(192).fill(1 / Math.sqrt(192)) : undefined,

@@ -81,3 +81,13 @@ describe('luma', () => {
     }))
   })
 })
+
+describe('a covered face', () => {
+  it('is refused with what is covered, after every fault that would make the measurement doubtful', () => {
+    for (const covered of ['mouth_covered', 'eyes_covered'] as const) {
+      expect(refuse({ ...good, covered }, 0)).toBe(covered)
+      expect(refuse({ ...good, covered, sharpness: 0 }, 0)).toBe('blurred')
+      expect(refuse({ ...good, covered, presence: 0.5 }, 0)).toBe('not_a_face')
+    }
+  })
+})

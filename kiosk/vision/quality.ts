@@ -1,5 +1,6 @@
 /** Is a face good enough to be embedded? Pure; knows points and pixels, no network. */
 import { CROP_SIZE } from './align.ts'
+import { coverCues, coveredPart } from './covered.ts'
 import type { Box, Quality, Reason } from './face.ts'
 import type { Mesh } from './mesh.ts'
 import { at } from './mesh.ts'
@@ -53,7 +54,8 @@ export function pose({ points }: Mesh): Pick<Quality, 'yaw' | 'pitch' | 'roll'> 
 
 export function measure(box: Box, mesh: Mesh, crop: Float32Array): Quality {
   const grey = luma(crop)
-  return { width: box.width, brightness: mean(grey), sharpness: sharpness(grey, CROP_SIZE), ...pose(mesh), presence: mesh.presence }
+  const covered = coveredPart(coverCues(crop, grey))
+  return { width: box.width, brightness: mean(grey), sharpness: sharpness(grey, CROP_SIZE), ...pose(mesh), presence: mesh.presence, ...(covered && { covered }) }
 }
 
 /**
@@ -87,5 +89,5 @@ export function refuse(quality: Quality, outside: number): Reason | undefined {
   if (quality.brightness > LIMITS.bright) return 'too_bright'
   if (Math.abs(quality.yaw) > LIMITS.yaw || Math.abs(quality.pitch) > LIMITS.pitch) return 'looks_away'
   if (quality.sharpness < LIMITS.sharpness) return 'blurred'
-  return undefined
+  return quality.covered
 }

@@ -18,6 +18,8 @@ export const ADVICE: Readonly<Record<Reason, Advice>> = {
   too_bright: { problem: 'Too bright', remedy: 'Step out of the direct light.' },
   looks_away: { problem: 'Looking away', remedy: 'Look straight into the camera.' },
   blurred: { problem: 'Blurred', remedy: 'Hold still, or use a sharper photo.' },
+  eyes_covered: { problem: 'The eyes are covered', remedy: 'Show both eyes: take off dark glasses, and keep hair and hands away from them.' },
+  mouth_covered: { problem: 'The mouth is covered', remedy: 'Show the mouth: take off the mask, and keep hands and scarf below the chin.' },
 }
 
 /** For example "Too far away. Come closer, or use a larger photo." */

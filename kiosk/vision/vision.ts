@@ -4,7 +4,8 @@
  */
 import { CURRENT_MODEL } from '#contract/model'
 import type { ModelId } from '#contract/model'
-import type { SeenFrame } from './face.ts'
+import type { SeenFrame, SeenPhoto, TrackWishes } from './face.ts'
+import { whenDead } from './life.ts'
 import type { LookRequest, WorkerAnswer } from './messages.ts'
 
 /** A model or the runtime did not load; the message says which one, for a person. */
@@ -21,16 +22,24 @@ export interface Vision {
   readonly model: ModelId
   /** Tensors alive in the worker after the newest frame; constant, or something leaks. */
   readonly tensors: number
-  /** Transfers and closes the bitmap. Rejects with VisionCrashed. */
-  look(frame: ImageBitmap, takenAt: number): Promise<SeenFrame>
+  /**
+   * A camera's frame; frames come in the order they were taken in. Transfers and closes the bitmap. Rejects with VisionCrashed.
+   * Without `tracks` the frame is looked at by itself, as a photo is: everything is run on every face, no
+   * crop is mirrored, and the tracks are new numbers.
+   */
+  look(frame: ImageBitmap, takenAt: number, tracks?: TrackWishes): Promise<SeenFrame>
+  /** The same for a photo: with the embedding of each face's mirror image. */
+  lookAtPhoto(photo: ImageBitmap): Promise<SeenPhoto>
   close(): void
 }
 
 /** A frame takes 50 ms on a laptop and a fraction of a second on a Pi; a worker silent for so long hangs. */
 const LOOK_TIMEOUT_MS = 20_000
+/** Loading is told of part by part; where nothing was told for so long, it stands still. Compiling takes a Pi many seconds. */
+const LOAD_TIMEOUT_MS = 120_000
 
 interface Pending {
-  resolve(frame: SeenFrame): void
+  resolve(frame: SeenFrame | SeenPhoto): void
   reject(error: VisionCrashed): void
   timer: ReturnType<typeof setTimeout>
 }
@@ -43,10 +52,14 @@ export function startVision({ onProgress }: { onProgress: (progress: { part: str
     let ids = 0
     let tensors = 0
     let crash: VisionCrashed | undefined
+    let stopWaiting = (): void => undefined
+    let loading: ReturnType<typeof setTimeout> | undefined
 
     const end = (why: string): void => {
       crash ??= new VisionCrashed(why)
       worker.terminate()
+      stopWaiting()
+      clearTimeout(loading)
       failed(new ModelFailed(`the vision worker did not start: ${why}`))
       for (const { reject, timer } of pending.values()) {
         clearTimeout(timer)
@@ -55,33 +68,45 @@ export function startVision({ onProgress }: { onProgress: (progress: { part: str
       pending.clear()
     }
 
+    const ask = (request: Omit<LookRequest, 'id'>): Promise<SeenFrame | SeenPhoto> => {
+      if (crash) {
+        request.frame.close()
+        return Promise.reject(crash)
+      }
+      const id = ids++
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => end(`no answer for ${LOOK_TIMEOUT_MS / 1000} s`), LOOK_TIMEOUT_MS)
+        pending.set(id, { resolve, reject, timer })
+        worker.postMessage({ ...request, id } satisfies LookRequest, [request.frame])
+      })
+    }
+
     const vision: Vision = {
       model: CURRENT_MODEL,
       get tensors() {
         return tensors
       },
-      look(frame, takenAt) {
-        if (crash) {
-          frame.close()
-          return Promise.reject(crash)
-        }
-        const id = ids++
-        return new Promise((resolve, reject) => {
-          const timer = setTimeout(() => end(`no answer for ${LOOK_TIMEOUT_MS / 1000} s`), LOOK_TIMEOUT_MS)
-          pending.set(id, { resolve, reject, timer })
-          worker.postMessage({ id, frame, takenAt } satisfies LookRequest, [frame])
-        })
-      },
+      look: (frame, takenAt, tracks) => ask({ frame, takenAt, tracks, mirror: false }),
+      lookAtPhoto: (photo) => ask({ frame: photo, takenAt: 0, tracks: undefined, mirror: true }) as Promise<SeenPhoto>,
       close: () => end('vision was closed'),
     }
+
+    const expectProgress = (): void => {
+      clearTimeout(loading)
+      loading = setTimeout(() => end(`nothing was loaded for ${LOAD_TIMEOUT_MS / 1000} s`), LOAD_TIMEOUT_MS)
+    }
+    expectProgress()
 
     worker.addEventListener('error', (event) => end(event.message || 'the worker could not be loaded'))
     worker.addEventListener('messageerror', () => end('a message could not be read'))
     worker.addEventListener('message', ({ data }: MessageEvent<WorkerAnswer>) => {
       switch (data.kind) {
         case 'progress':
+          expectProgress()
           return onProgress({ part: data.part, done: data.done })
         case 'ready':
+          clearTimeout(loading)
+          stopWaiting = whenDead(data.life, () => end('the worker died'))
           return started(vision)
         case 'failed':
           failed(new ModelFailed(`${data.part} did not load: ${data.why}`))

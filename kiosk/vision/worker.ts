@@ -1,23 +1,29 @@
 /**
  * The vision worker: frame -> faces. Loads detector and networks once, then answers one frame after the
  * other. Knows no student, no storage, no network but the files it is made of. Pictures end here: what
- * leaves is boxes, qualities and embeddings.
+ * leaves is boxes, qualities, landmarks and embeddings.
  */
-import { memory } from '@tensorflow/tfjs-core'
-import type { Pixels } from './align.ts'
-import { CROP_SIZE } from './align.ts'
+import { workAlone, workTogether } from './crew.ts'
 import { DETECTOR_PICTURE } from './detection.ts'
 import type { Detector } from './detect.ts'
 import { openDetector } from './detect.ts'
-import { embed } from './embed.ts'
-import type { SeenFrame } from './face.ts'
+import type { Face, FaceOfPhoto } from './face.ts'
+import type { FaceWorker } from './face-worker.ts'
+import { FACE_WORKER, openEmbedding, openMesh, serveFaces, startFaceWorkers } from './face-worker.ts'
+import { openFrameReader } from './frame-reader.ts'
+import { holdLife, whenDead } from './life.ts'
 import type { Networks } from './look.ts'
-import { lookAtFace } from './look.ts'
-import { warmMesh } from './mesh.ts'
 import type { LookRequest, WorkerAnswer } from './messages.ts'
-import { loadNetwork, startBackend } from './networks.ts'
+import { startBackend } from './networks.ts'
 import type { FileName, Part } from './parts.ts'
 import { FILES, WASM_PATHS } from './parts.ts'
+import { openView } from './view.ts'
+
+/**
+ * Face workers beside this one, at most: with the four cores of a Raspberry Pi all are used. Each holds both networks and a
+ * runtime of its own: 50 MB (the page's process with one of them and with none, Chromium 156).
+ */
+const MOST_FACE_WORKERS = 3
 
 const answer = (message: WorkerAnswer, transfer: Transferable[] = []): void => self.postMessage(message, { transfer })
 
@@ -68,8 +74,6 @@ async function loadFile(name: FileName): Promise<Uint8Array<ArrayBuffer>> {
   })
 }
 
-const parse = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes))
-
 /** A square of the detector's picture size, for warming up. */
 const blank = (): OffscreenCanvas => {
   const canvas = new OffscreenCanvas(DETECTOR_PICTURE, DETECTOR_PICTURE)
@@ -77,23 +81,29 @@ const blank = (): OffscreenCanvas => {
   return canvas
 }
 
-/** Throws PartFailed and nothing else. */
-async function open(): Promise<{ detector: Detector; networks: Networks }> {
+const stopwatch = (): number => performance.now()
+
+interface Opened {
+  detector: Detector
+  networks: Networks
+  faceWorkers: FaceWorker[]
+}
+
+/**
+ * Throws PartFailed and nothing else. What it returns holds none of the 19 MB of files; a function made in here that lives on would
+ * hold them all.
+ */
+async function open(): Promise<Opened> {
   const names = Object.keys(FILES) as FileName[]
   const loaded = new Map(await Promise.all(names.map(async (name) => [name, await loadFile(name)] as const)))
   const file = (name: FileName): Uint8Array<ArrayBuffer> => loaded.get(name) ?? new Uint8Array()
+  const files = { meshJson: file('meshJson'), meshBin: file('meshBin'), embeddingJson: file('embeddingJson'), embeddingBin: file('embeddingBin') }
   answer({ kind: 'progress', part: 'starting', done: LOADING })
+  const count = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency - 1, MOST_FACE_WORKERS) : 0
+  const others = inPart('the vision runtime', () => startFaceWorkers(count, files))
   await inPart('the vision runtime', () => startBackend(WASM_PATHS))
-  const mesh = await inPart('the face mesh', async () => {
-    const network = await loadNetwork(parse(file('meshJson')), file('meshBin').buffer)
-    warmMesh(network)
-    return network
-  })
-  const embedding = await inPart('the recognition model', async () => {
-    const network = await loadNetwork(parse(file('embeddingJson')), file('embeddingBin').buffer)
-    embed(network, new Float32Array(CROP_SIZE * CROP_SIZE * 3).fill(127))
-    return network
-  })
+  const mesh = await inPart('the face mesh', () => openMesh(files))
+  const embedder = await inPart('the recognition model', () => openEmbedding(files))
   answer({ kind: 'progress', part: 'starting', done: (1 + LOADING) / 2 })
   // MediaPipe fetches its runtime itself (compiled while it streams, and kept compiled by the browser);
   // the bytes counted above come from the cache this time.
@@ -102,70 +112,62 @@ async function open(): Promise<{ detector: Detector; networks: Networks }> {
     opened.detect(blank(), 1)
     return opened
   })
+  const faceWorkers = await others
   answer({ kind: 'progress', part: 'starting', done: 1 })
-  return { detector, networks: { mesh, embedding } }
+  return { detector, networks: { mesh, embedder }, faceWorkers }
 }
 
-const stopwatch = (): number => performance.now()
-
-let canvas: OffscreenCanvas | undefined
 let small: OffscreenCanvas | undefined
 
-/** The frame's pixels, read once. */
-function readPixels(frame: ImageBitmap): Pixels {
-  const { width, height } = frame
-  if (canvas?.width !== width || canvas.height !== height) canvas = new OffscreenCanvas(width, height)
-  const context = canvas.getContext('2d', { willReadFrequently: true, alpha: false })
-  if (!context) throw new Error('no 2d canvas in this browser')
-  context.drawImage(frame, 0, 0)
-  return context.getImageData(0, 0, width, height)
-}
-
-/** The frame at the detector's size: the cheapest picture it can be handed. */
-function shrink(frame: ImageBitmap): { picture: OffscreenCanvas | ImageBitmap; scale: number } {
+/** Looks at the frame at the detector's size: the cheapest picture it can be handed. */
+function detectIn(detector: Detector, frame: ImageBitmap): ReturnType<Detector['detect']> {
   const scale = Math.max(frame.width, frame.height) / DETECTOR_PICTURE
-  if (scale <= 1) return { picture: frame, scale: 1 }
+  if (scale <= 1) return detector.detect(frame, 1)
   const [width, height] = [Math.round(frame.width / scale), Math.round(frame.height / scale)]
   if (small?.width !== width || small.height !== height) small = new OffscreenCanvas(width, height)
   const context = small.getContext('2d', { alpha: false })
   if (!context) throw new Error('no 2d canvas in this browser')
   context.imageSmoothingQuality = 'medium'
   context.drawImage(frame, 0, 0, width, height)
-  return { picture: small, scale }
+  return detector.detect(small, scale)
 }
 
-function look({ detector, networks }: { detector: Detector; networks: Networks }, { frame, takenAt }: LookRequest): SeenFrame {
-  const start = stopwatch()
-  try {
-    const { picture, scale } = shrink(frame)
-    const detections = detector.detect(picture, scale)
-    const detected = stopwatch()
-    const times = { align: 0, embed: 0 }
-    const pixels = detections.length > 0 ? readPixels(frame) : undefined
-    times.align = stopwatch() - detected
-    const faces = pixels ? detections.map((detection) => lookAtFace(networks, pixels, detection, stopwatch, times)) : []
-    return { takenAt, width: frame.width, height: frame.height, faces, ms: { detect: detected - start, ...times, frame: stopwatch() - start } }
-  } finally {
-    frame.close()
+const buffersOf = (face: Face | FaceOfPhoto): ArrayBuffer[] =>
+  [face.embedding, face.landmarks, 'mirrorEmbedding' in face ? face.mirrorEmbedding : undefined].flatMap((numbers) => (numbers ? [numbers.buffer as ArrayBuffer] : []))
+
+async function serveFrames(): Promise<void> {
+  const crash = (fault: unknown): void => {
+    // A WebAssembly runtime that threw once is not to be trusted again.
+    answer({ kind: 'crashed', why: fault instanceof Error ? fault.message : String(fault) })
+    self.close()
   }
+  const { detector, networks, faceWorkers } = await open()
+  for (const { life } of faceWorkers) whenDead(life, () => crash('a face worker died'))
+  const crew = faceWorkers.length > 0 ? workTogether(networks, faceWorkers.map(({ worker }) => worker), crash) : workAlone(networks)
+  const { read } = openFrameReader()
+  const view = openView({ read, detect: (frame: ImageBitmap) => detectIn(detector, frame) }, crew, stopwatch)
+
+  const look = async ({ id, frame, takenAt, tracks, mirror }: LookRequest): Promise<void> => {
+    try {
+      const seen = await (tracks ? view.look(frame, takenAt, tracks) : view.lookAtPhoto(frame, takenAt, mirror))
+      answer({ kind: 'seen', id, frame: seen, tensors: crew.tensors() }, seen.faces.flatMap(buffersOf))
+    } finally {
+      frame.close()
+    }
+  }
+  // One after the other: a look waits for other workers, and the next frame may be here already.
+  let last = Promise.resolve()
+  self.addEventListener('message', ({ data }: MessageEvent<LookRequest>) => {
+    last = last.then(() => look(data)).catch(crash)
+  })
+  answer({ kind: 'ready', life: await holdLife() })
 }
 
-try {
-  const opened = await open()
-  self.addEventListener('message', ({ data }: MessageEvent<LookRequest>) => {
-    try {
-      const frame = look(opened, data)
-      const embeddings = frame.faces.flatMap(({ embedding }) => (embedding ? [embedding.buffer as ArrayBuffer] : []))
-      answer({ kind: 'seen', id: data.id, frame, tensors: memory().numTensors }, embeddings)
-    } catch (error) {
-      // A WebAssembly runtime that threw once is not to be trusted again.
-      answer({ kind: 'crashed', why: error instanceof Error ? error.message : String(error) })
-      self.close()
-    }
+if (self.name === FACE_WORKER) serveFaces()
+else {
+  serveFrames().catch((error: unknown) => {
+    const { part, message } = error instanceof PartFailed ? error : new PartFailed('the vision runtime', error)
+    answer({ kind: 'failed', part, why: message })
+    self.close()
   })
-  answer({ kind: 'ready' })
-} catch (error) {
-  const { part, message } = error instanceof PartFailed ? error : new PartFailed('the vision runtime', error)
-  answer({ kind: 'failed', part, why: message })
-  self.close()
 }

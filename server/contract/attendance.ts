@@ -6,6 +6,14 @@ import { ModelId } from './model.ts'
 /** At most so many records in one POST: a kiosk's whole day is sent in several. */
 export const MAX_RECORDS = 500
 
+/** How a mark came about: the face alone; the face, confirmed by a tap or a PIN; a PIN alone. */
+export const MarkMethod = z.enum(['face', 'face_and_tap', 'face_and_pin', 'pin'])
+export type MarkMethod = z.infer<typeof MarkMethod>
+
+/** Why a teacher should look at a mark: the face showed no life (a picture?), or moved like a picture. */
+export const Doubt = z.enum(['no_life_seen', 'looks_like_a_picture'])
+export type Doubt = z.infer<typeof Doubt>
+
 export const AttendanceRecord = z.object({
   student_id: StudentId,
   course_id: CourseId,
@@ -18,6 +26,10 @@ export const AttendanceRecord = z.object({
   lesson_id: LessonId.optional(),
   held_on: SchoolDate.optional(),
   model: ModelId.optional(),
+  /** Absent from a script's record: it does not say. */
+  method: MarkMethod.optional(),
+  /** May arrive with the mark or later, in the same mark sent again; it is kept beside the mark, never in its place. */
+  doubt: Doubt.optional(),
 }).refine((record) => (record.lesson_id === undefined) === (record.held_on === undefined), {
   path: ['held_on'],
   message: 'must be sent together with lesson_id, or both left out',

@@ -2,10 +2,24 @@
 import { z } from 'zod'
 import { DeviceId, Instant, SchoolDate, LessonId } from './ids.ts'
 
-/** Set on the server (RECOGNITION_THRESHOLD, DEBOUNCE_SECONDS, FRAME_SKIP, CAMERA_FPS), obeyed at the kiosk. */
+/**
+ * What a room does about pictures held before its camera. `off`: nothing. `watch`: students are marked at
+ * once, and a mark that looks like a picture's is flagged for the teacher. `require`: no mark before
+ * the face has shown that it lives.
+ */
+export const LivenessPolicy = z.enum(['off', 'watch', 'require'])
+export type LivenessPolicy = z.infer<typeof LivenessPolicy>
+
+/** Share of strangers who, appearing before the kiosk, may be taken for a student. */
+export const FALSE_ACCEPT_BUDGET = 0.003
+
+/** Set on the server (FALSE_ACCEPT_BUDGET, RECOGNITION_THRESHOLD, DEBOUNCE_SECONDS, FRAME_SKIP, CAMERA_FPS; liveness for each room), obeyed at the kiosk. */
 export const DeviceSettings = z.object({
-  /** Cosine that a track's mean embedding must reach with a student's template. */
+  /** The app sets its acceptance score for each roster so that this share is kept. */
+  false_accept_budget: z.number().min(0.00001).max(0.1).default(FALSE_ACCEPT_BUDGET),
+  /** Cosine below which nobody is taken for anybody, whatever the budget allows. */
   recognition_threshold: z.number().min(0).max(1),
+  liveness: LivenessPolicy.default('watch'),
   /** Seconds in which the same student is not greeted or looked at again. */
   debounce_seconds: z.number().min(0).max(3600),
   /** Camera frames left out between two that are looked at. */
@@ -15,7 +29,11 @@ export const DeviceSettings = z.object({
 })
 export type DeviceSettings = z.infer<typeof DeviceSettings>
 
-export const CameraState = z.enum(['starting', 'live', 'none', 'denied', 'lost'])
+/**
+ * `off`: no lesson is on. `starting`: asked for, no answer yet. `live`: it shows the room. `none`: never found. `denied`: not permitted.
+ * `lost`: was there, is gone. `black`: there, and sees nothing. `frozen`: there, and its picture stands still. A register is taken by a live one alone.
+ */
+export const CameraState = z.enum(['off', 'starting', 'live', 'none', 'denied', 'lost', 'black', 'frozen'])
 export type CameraState = z.infer<typeof CameraState>
 
 const Milliseconds = z.number().min(0).max(600_000)

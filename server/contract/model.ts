@@ -7,16 +7,26 @@ import { z } from 'zod'
 /** Model id -> length of its embeddings. An id changes whenever the numbers it gives change. */
 export const EMBEDDING_LENGTH = {
   'mobilefacenet-192-r1': 192,
+  'faceres-1024-r1': 1024,
 } as const
 
 export type ModelId = keyof typeof EMBEDDING_LENGTH
 
 export const modelIds = Object.keys(EMBEDDING_LENGTH) as [ModelId, ...ModelId[]]
 
-/** The model that this version of the app and of the encode command makes templates with. */
-export const CURRENT_MODEL: ModelId = 'mobilefacenet-192-r1'
-
 export const ModelId = z.enum(modelIds)
+
+/** What a school uses that has chosen no other (MODEL in the server's environment). */
+export const DEFAULT_MODEL: ModelId = 'mobilefacenet-192-r1'
+
+/** Set by the build of the app (kiosk/models/app-model.ts), nowhere else. */
+declare const __MODEL__: string | undefined
+
+/**
+ * The model that this build of the app makes and compares templates with: the one that the server was set to when
+ * it built the app. Outside of a build the default; a command or a server is told, or asks.
+ */
+export const CURRENT_MODEL: ModelId = typeof __MODEL__ === 'string' ? ModelId.parse(__MODEL__) : DEFAULT_MODEL
 
 /** Cosine of two unit vectors of one model's space: their dot product. */
 export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {

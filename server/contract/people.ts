@@ -1,7 +1,8 @@
 /** Students, their consent and their templates, and who may sign in to see them. */
 import { z } from 'zod'
 import { CourseId, Instant, StudentId } from './ids.ts'
-import { ModelEmbedding } from './model.ts'
+import { NearStudent } from './look-alike.ts'
+import { DEFAULT_MODEL, ModelEmbedding } from './model.ts'
 
 export const Name = z.string().trim().min(1, 'must not be empty').max(100)
 
@@ -14,11 +15,17 @@ export const Student = z.object({
   consent: z.object({ statement: z.string(), given_by: z.string(), given_at: Instant }).nullable(),
   /** Templates on record, by model. Never the templates themselves. */
   templates: z.array(z.object({ model: z.string(), count: z.int(), enrolled_at: Instant })),
+  /** When the PIN was set; null: the student has none. Never the PIN itself. */
+  pin_set_at: Instant.nullable().default(null),
 })
 export type Student = z.infer<typeof Student>
 
 /** Answer of `GET /api/v1/students`. */
-export const Students = z.object({ students: z.array(Student) })
+export const Students = z.object({
+  students: z.array(Student),
+  /** The embedding model that this school uses: whoever enrols makes templates of it, or of none. */
+  model: z.string().default(DEFAULT_MODEL),
+})
 
 /** Body of `PUT /api/v1/students/{id}`: adds the student, or changes the name and address. */
 export const StudentRequest = z.object({
@@ -46,8 +53,17 @@ export type ConsentRequest = z.infer<typeof ConsentRequest>
 /** Body of `PUT /api/v1/students/{id}/templates`: replaces the student's templates of these models. Refused without consent on record. */
 export const TemplatesRequest = z.object({
   templates: z.array(ModelEmbedding).min(1, 'must hold at least one template').max(10, 'must hold at most 10 templates'),
+  /** Students whose face is this one's and who are other people all the same (twins): it is kept who said so, and when. */
+  confirmed_different_from: z.array(StudentId).max(20, 'must hold at most 20 students').default([]),
 })
 export type TemplatesRequest = z.infer<typeof TemplatesRequest>
+
+/**
+ * The student as they are now, and the students whose faces are near: enrolled all the same, and asked
+ * for a second factor. A face that is another student's is not stored: 409 `same_person`.
+ */
+export const TemplatesAnswer = Student.extend({ look_alikes: z.array(NearStudent).default([]) })
+export type TemplatesAnswer = z.infer<typeof TemplatesAnswer>
 
 /** Body of `POST /api/v1/students/{id}/verify`: is this face the one on record? Nothing is stored. */
 export const VerifyRequest = ModelEmbedding
@@ -61,6 +77,16 @@ export const VerifyAnswer = z.object({
   match: z.boolean(),
 })
 export type VerifyAnswer = z.infer<typeof VerifyAnswer>
+
+export const Pin = z.string().regex(/^[0-9]{4,6}$/, 'must be 4 to 6 digits')
+
+/** Body of `PUT /api/v1/students/{id}/pin`: a PIN of the office's choice, or one made by the server. `DELETE` takes it away and answers with the student. */
+export const PinRequest = z.union([z.strictObject({ pin: Pin }), z.strictObject({ generate: z.literal(true) })], { error: 'must be {"pin": "4 to 6 digits"} or {"generate": true}' })
+export type PinRequest = z.infer<typeof PinRequest>
+
+/** The only answer that ever holds the digits: what is kept of them cannot be turned back. */
+export const NewPin = z.object({ pin: Pin, student: Student })
+export type NewPin = z.infer<typeof NewPin>
 
 /** Body of `POST /api/v1/session`; answers with a cookie. `DELETE` signs out, `GET` says who is signed in. */
 export const SignIn = z.object({ username: z.string().trim().min(1).max(100), password: z.string().min(1).max(200) })

@@ -1,5 +1,6 @@
 /** Errors on the wire: RFC 9457 problem details with a closed list of codes. */
 import { z } from 'zod'
+import { NearStudent } from './look-alike.ts'
 
 export const STATUS_OF = {
   malformed_json: 400,
@@ -11,6 +12,7 @@ export const STATUS_OF = {
   method_not_allowed: 405,
   unknown_device: 422,
   conflict: 409,
+  same_person: 409,
   body_too_large: 413,
   unsupported_media_type: 415,
   too_many_requests: 429,
@@ -30,5 +32,7 @@ export const Problem = z.object({
   detail: z.string(),
   /** Every fault of the request, by field. */
   errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+  /** Of `same_person`, which only the office meets: whose face it is by the templates on record, the nearest first. */
+  others: z.array(NearStudent).optional(),
 })
 export type Problem = z.infer<typeof Problem>

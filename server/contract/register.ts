@@ -1,5 +1,6 @@
 /** One lesson's list of students with their status, and how people change it. */
 import { z } from 'zod'
+import { Doubt, MarkMethod } from './attendance.ts'
 import { CourseId, Instant, LessonId, SchoolDate, StudentId } from './ids.ts'
 import { Lesson } from './schedule.ts'
 
@@ -31,7 +32,16 @@ export const RegisterEntry = z.object({
   last_name: z.string(),
   status: Status,
   /** What the camera saw; stays as it was, whatever is corrected. */
-  mark: z.object({ timestamp: Instant, confidence: z.number(), device_id: z.string().nullable(), model: z.string().nullable() }).nullable(),
+  mark: z
+    .object({
+      timestamp: Instant,
+      confidence: z.number(),
+      device_id: z.string().nullable(),
+      model: z.string().nullable(),
+      method: MarkMethod.nullable().default(null),
+      doubt: Doubt.nullable().default(null),
+    })
+    .nullable(),
   /** Newest first; the first one decides the status. */
   corrections: z.array(Correction),
 })

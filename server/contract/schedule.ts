@@ -24,12 +24,20 @@ export type Lesson = z.infer<typeof Lesson>
 export const RosterTemplate = ModelEmbedding.and(z.object({ template_id: z.uuid() }))
 export type RosterTemplate = z.infer<typeof RosterTemplate>
 
+/** PBKDF2 with SHA-256 of the PIN's ASCII digits; salt and hash are base64. It slows guessing down; a PIN of four digits it does not hide from one who holds the disk. */
+export const PinCheck = z.object({ salt: z.base64(), hash: z.base64(), iterations: z.int().min(1000).max(10_000_000) })
+export type PinCheck = z.infer<typeof PinCheck>
+
 export const RosterStudent = z.object({
   student_id: StudentId,
   first_name: z.string(),
   last_name: z.string(),
   /** Empty for a student without a face on record: they are marked by the teacher. */
   templates: z.array(RosterTemplate),
+  /** Students of the school whose faces are too near to this one's to be told apart by the face alone (siblings, twins): a match needs a second factor. */
+  look_alikes: z.array(StudentId).default([]),
+  /** What a PIN typed at the kiosk is checked against; null: the student has none. */
+  pin: PinCheck.nullable().default(null),
 })
 export type RosterStudent = z.infer<typeof RosterStudent>
 

@@ -3,12 +3,14 @@ import { Hono } from 'hono'
 import type { Context } from 'hono'
 import { z } from 'zod'
 import { CourseId, StudentId } from '#contract/ids'
+import { LIKENESS_LEVELS } from '#contract/look-alike'
+import type { NearStudent } from '#contract/look-alike'
 import { cosine } from '#contract/model'
 import { ConsentRequest, EnrolmentRequest, StudentRequest, TemplatesRequest, VerifyRequest } from '#contract/people'
-import type { Student, VerifyAnswer } from '#contract/people'
+import type { Student, TemplatesAnswer, VerifyAnswer } from '#contract/people'
 import { courses, saveConsent, saveEnrolment, saveStudent, saveTemplates, student, students, templatesOf, withdrawConsent } from '../../db/people.ts'
 import type { AppEnv, AppParts } from '../app-parts.ts'
-import { onlyFor } from '../identity.ts'
+import { onlyFor, whoWrites } from '../identity.ts'
 import { MAX_FAULTS, Refusal } from '../problem.ts'
 import { parse, readJson } from '../request-body.ts'
 
@@ -27,7 +29,7 @@ export function peopleRoutes(parts: AppParts): Hono<AppEnv> {
     return known
   }
 
-  routes.get('/api/v1/students', forStaff, async (c) => c.json({ students: await students(db) }))
+  routes.get('/api/v1/students', forStaff, async (c) => c.json({ students: await students(db), model: parts.model }))
 
   routes.get('/api/v1/students/:student_id', forStaff, async (c) => c.json(await knownStudent(studentIdOf(c))))
 
@@ -51,11 +53,22 @@ export function peopleRoutes(parts: AppParts): Hono<AppEnv> {
 
   routes.put('/api/v1/students/:student_id/templates', forOffice, async (c) => {
     const id = studentIdOf(c)
-    const { templates } = await readJson(c, TemplatesRequest)
-    const saved = await saveTemplates(db, id, templates, now())
-    if (saved === 'unknown_student') throw noStudent(id)
-    if (saved === 'consent_missing') throw new Refusal('consent_missing', `no consent of ${id} is on record; record it before any template`)
-    return c.json(await knownStudent(id))
+    const { templates, confirmed_different_from } = await readJson(c, TemplatesRequest)
+    const saved = await saveTemplates(db, id, templates, now(), { levels: LIKENESS_LEVELS, differentFrom: confirmed_different_from, by: whoWrites(c.var.identity) })
+    switch (saved.outcome) {
+      case 'unknown_student':
+        throw noStudent(id)
+      case 'consent_missing':
+        throw new Refusal('consent_missing', `no consent of ${id} is on record; record it before any template`)
+      case 'unknown_others':
+        throw otherThan(id, saved.ids, confirmed_different_from)
+      case 'same_person':
+        throw samePerson(id, saved.others)
+      case 'saved': {
+        const answer: TemplatesAnswer = { ...(await knownStudent(id)), look_alikes: saved.look_alikes }
+        return c.json(answer)
+      }
+    }
   })
 
   routes.post('/api/v1/students/:student_id/verify', forOffice, async (c) => {
@@ -87,4 +100,18 @@ export function peopleRoutes(parts: AppParts): Hono<AppEnv> {
   })
 
   return routes
+}
+
+function samePerson(id: string, others: NearStudent[]): Refusal {
+  const names = others.map(({ student_id, first_name, last_name }) => `${student_id} (${first_name} ${last_name})`).join(', ')
+  const ids = others.map(({ student_id }) => student_id).join(', ')
+  return new Refusal('same_person', `nothing was stored: this face is already enrolled as ${names}; pick the right student instead of ${id}, or, if they are two people, send it again with confirmed_different_from ${ids}`, { others })
+}
+
+function otherThan(id: string, unknown: readonly string[], sent: readonly string[]): Refusal {
+  const errors = unknown.slice(0, MAX_FAULTS).map((other) => ({
+    field: `confirmed_different_from[${sent.indexOf(other)}]`,
+    message: other === id ? `${other} is the student themself` : `${other} is not a student of this school`,
+  }))
+  return new Refusal('invalid_request', `nothing was stored: ${errors.map(({ field, message }) => `${field} ${message}`).join('; ')}`, { errors })
 }

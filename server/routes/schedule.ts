@@ -19,7 +19,8 @@ export function scheduleRoutes(parts: AppParts): Hono<AppEnv> {
     const at = now()
     const known = await roomSchedule(db, room_id, at)
     if (!known) throw new Refusal('not_found', `there is no room ${room_id}`)
-    const unchanging: Omit<Schedule, 'now'> = { ...known, settings }
+    const { liveness, ...roster } = known
+    const unchanging: Omit<Schedule, 'now'> = { ...roster, settings: { ...settings, liveness } }
     const json = JSON.stringify(unchanging)
     const headers = { etag: `"${createHash('sha256').update(json).digest('base64url').slice(0, 32)}"`, 'cache-control': 'private, no-cache' }
     if (matches(c.req.header('if-none-match'), headers.etag)) return c.body(null, 304, headers)
