@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { FaceChange, SceneCues } from '../vision/scene-cues.ts'
 import { CHALLENGE_MS, FLAG_AFTER_MS, PASSIVE_MS, openLifeSigns } from './liveness.ts'
 import type { LifeFace, LifeSigns, LifeVerdict, Turn } from './liveness.ts'
-import { beyondPlane } from './mesh-motion.ts'
+import { beyondPlane, shapeOf } from './mesh-motion.ts'
 
 const POINTS = 468
 const FRAME_MS = 100
@@ -76,10 +76,10 @@ function show(life: LifeSigns, poses: readonly Pose[], o: { depth: number; steps
 test('A plane is a plane however it is moved, and a head that turns is not', () => {
   fc.assert(
     fc.property(pose, pose, (one, other) => {
-      expect(beyondPlane(seenFrom(one, 0), seenFrom(other, 0))).toBeLessThan(1e-3)
+      expect(beyondPlane(shapeOf(seenFrom(one, 0)), shapeOf(seenFrom(other, 0)))).toBeLessThan(1e-3)
     }),
   )
-  for (const yaw of [-30, -20, 20, 30]) expect(beyondPlane(seenFrom(still, 1), seenFrom({ ...still, yaw }, 1))).toBeGreaterThan(0.055)
+  for (const yaw of [-30, -20, 20, 30]) expect(beyondPlane(shapeOf(seenFrom(still, 1)), shapeOf(seenFrom({ ...still, yaw }, 1)))).toBeGreaterThan(0.055)
 })
 
 test('A flat picture is never alive, however it is moved, even when asked to turn', () => {

@@ -14,7 +14,7 @@
  */
 import type { Doubt } from '#contract/attendance'
 import type { FaceChange, SceneCues } from '../vision/scene-cues.ts'
-import { beyondPlane } from './mesh-motion.ts'
+import { beyondPlane, shapeOf } from './mesh-motion.ts'
 
 /** What is needed of a face. */
 export interface LifeFace {
@@ -100,7 +100,7 @@ const DEPTH_OVER_MS = 500
 
 interface Seen {
   at: number
-  landmarks: Float32Array
+  shape: Float64Array
   yaw: number
 }
 
@@ -134,7 +134,7 @@ export function openLifeSigns({ policy, random }: { policy: 'watch' | 'require';
     if (!landmarks || !quality || alive) return
     const steps = Math.min(LONGEST_FRAME_MS, at - lastAt) / 100
     firstAt ??= at
-    const now: Seen = { at, landmarks, yaw: quality.yaw }
+    const now: Seen = { at, shape: shapeOf(landmarks), yaw: quality.yaw }
     if (cues) weigh(cues, firstAt === at ? 0 : steps)
     watchDepth(now, cues)
     seen = [...seen.filter((one) => at - one.at <= 2 * STRAIGHT_MS), now]
@@ -164,7 +164,7 @@ export function openLifeSigns({ policy, random }: { policy: 'watch' | 'require';
     const before = seen.findLast((one) => now.at - one.at >= DEPTH_OVER_MS)
     if (!before) return
     const isFlat = cues !== undefined && !(cues.change && isComparable(cues.change) && strengthOf(cues.change) > 0)
-    deepFrames = !isFlat && beyondPlane(before.landmarks, now.landmarks) >= DEPTH_BEYOND_PLANE ? deepFrames + 1 : 0
+    deepFrames = !isFlat && beyondPlane(before.shape, now.shape) >= DEPTH_BEYOND_PLANE ? deepFrames + 1 : 0
   }
 
   function decide(now: Seen): void {
@@ -182,7 +182,7 @@ export function openLifeSigns({ policy, random }: { policy: 'watch' | 'require';
       open.outcome = 'wrong'
       return
     }
-    const real = turned >= TURN_DEGREES && open.changed >= TURN_STEPS && beyondPlane(open.straight.landmarks, now.landmarks) >= TURN_BEYOND_PLANE
+    const real = turned >= TURN_DEGREES && open.changed >= TURN_STEPS && beyondPlane(open.straight.shape, now.shape) >= TURN_BEYOND_PLANE
     open.frames = real ? open.frames + 1 : 0
     if (open.frames >= TURN_FRAMES) open.outcome = 'turned'
   }

@@ -7,8 +7,12 @@
 /** Every fourth point says as much as all of them: the mesh is smooth. */
 const EVERY = 4
 
-/** x and y of every fourth point, centred, mean distance from the centre 1. */
-function normalised(landmarks: Float32Array): Float64Array {
+/**
+ * x and y of every fourth point, centred, mean distance from the centre 1. Small, and all that is kept of a mesh: kept for
+ * seconds, whole meshes would grow old in memory by 9 MB a minute.
+ * @param landmarks 468 x 3
+ */
+export function shapeOf(landmarks: Float32Array): Float64Array {
   const points = new Float64Array(2 * Math.ceil(landmarks.length / 3 / EVERY))
   const count = points.length / 2
   let [x, y] = [0, 0]
@@ -50,11 +54,11 @@ function solved(rows: Float64Array[]): number[] | undefined {
 }
 
 /**
- * Root mean square of what the best homography leaves, as a share of the mesh's size (mean distance of its points from their
+ * @param from, to shapes of an earlier and a later mesh
+ * @returns root mean square of what the best homography leaves, as a share of the mesh's size (mean distance of its points from their
  * centre); 0 where there is no mapping at all.
  */
-export function beyondPlane(earlier: Float32Array, later: Float32Array): number {
-  const [from, to] = [normalised(earlier), normalised(later)]
+export function beyondPlane(from: Float64Array, to: Float64Array): number {
   const rows = Array.from({ length: 8 }, () => new Float64Array(9))
   const add = (numbers: readonly number[], target: number): void => {
     for (let i = 0; i < 8; i++) {
