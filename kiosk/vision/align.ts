@@ -80,15 +80,18 @@ export function squareAround(centre: Point, side: number, angle: number, size: n
   return { a, b, x0: size / 2 - (a * centre.x - b * centre.y), y0: size / 2 - (b * centre.x + a * centre.y) }
 }
 
+/** Bilinear samples a side of a crop's pixel that shows `shrunk` pixels of the frame a side: no pixel is left out. */
+const everyPixel = (shrunk: number): number => Math.max(1, Math.ceil(shrunk - 0.25))
+
 /**
  * @param toCrop from the frame to the crop.
  * @param crop where to put it; default: a new one.
  * @returns size x size x 3 numbers 0 to 255, RGB. Bilinear; where the crop is smaller than what it
  * shows, the mean of evenly spread bilinear samples. Outside of the frame is black.
  */
-export function warp({ data, width, height }: Pixels, toCrop: Similarity, size: number, crop = new Float32Array(size * size * 3)): Float32Array {
+export function warp({ data, width, height }: Pixels, toCrop: Similarity, size: number, crop = new Float32Array(size * size * 3), samplesOf = everyPixel): Float32Array {
   const { a, b, x0, y0 } = invert(toCrop)
-  const samples = Math.max(1, Math.ceil(1 / Math.hypot(toCrop.a, toCrop.b) - 0.25))
+  const samples = samplesOf(1 / Math.hypot(toCrop.a, toCrop.b))
   const step = 1 / samples
   const share = step * step
   for (let row = 0, out = 0; row < size; row++) {
