@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Face, Reason } from './face.ts'
 import { REASONS } from './face.ts'
-import { BYSTANDER_SHARE, chooseFace } from './photo.ts'
+import { BYSTANDER_SHARE, ENROLLED_YAW, chooseFace, embeddingOfPhoto } from './photo.ts'
 import { ADVICE, remedyOf } from './remedies.ts'
 
 function face(width: number, refused?: Reason): Face {
@@ -53,6 +53,21 @@ describe('the face of a photo', () => {
 
   it('is refused with its own reason', () => {
     expect(chooseFace([face(100, 'too_dark'), face(20)])).toEqual({ reason: 'too_dark' })
+  })
+})
+
+describe('a template', () => {
+  it('is not made of a face that is turned further than a template may be', () => {
+    const turned = face(100)
+    expect(chooseFace([{ ...turned, quality: { ...turned.quality!, yaw: -ENROLLED_YAW - 1 } }])).toEqual({ reason: 'looks_away' })
+    expect(chooseFace([{ ...turned, quality: { ...turned.quality!, yaw: ENROLLED_YAW } }]).face).toBeDefined()
+  })
+
+  it('lies half way between the embeddings of the crop and of its mirror image', () => {
+    const axis = (at: number): Float32Array => Float32Array.from({ length: 192 }, (_, i) => (i === at ? 1 : 0))
+    const mean = embeddingOfPhoto({ embedding: axis(0), mirrorEmbedding: axis(1) })
+    expect([mean?.[0], mean?.[1]]).toEqual([expect.closeTo(Math.SQRT1_2, 5), expect.closeTo(Math.SQRT1_2, 5)])
+    expect(chooseFace([{ ...face(100), embedding: axis(0), mirrorEmbedding: axis(1) }]).face?.embedding[1]).toBeCloseTo(Math.SQRT1_2, 5)
   })
 })
 
