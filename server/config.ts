@@ -7,10 +7,10 @@ import { type DeviceSettings, FALSE_ACCEPT_BUDGET } from '#contract/device'
 import { DEFAULT_MODEL, ModelId, modelIds } from '#contract/model'
 
 /**
- * Centred cosine below which nobody is taken for anybody, whatever the budget allows. LFW: 3 of 10,000 pairs of
- * different people reach it; a roster of fifty needs .55 for the default budget anyway.
+ * Centred cosine below which nobody is taken for anybody, whatever the budget allows: 3 of 10,000 pairs of LFW's
+ * different people reach it (kiosk/models/LEDGER.md); a roster of fifty needs more for the default budget anyway.
  */
-const RECOGNITION_THRESHOLD: Readonly<Record<ModelId, number>> = { 'mobilefacenet-192-r1': 0.5, 'faceres-1024-r1': 0.45 }
+const RECOGNITION_THRESHOLD: Readonly<Record<ModelId, number>> = { 'mobilefacenet-192-r1': 0.5, 'faceres-1024-r1': 0.41 }
 const DEBOUNCE_SECONDS = 30
 /** Every frame is looked at: 15 a second are few enough. */
 const FRAME_SKIP = 0

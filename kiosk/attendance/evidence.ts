@@ -8,7 +8,7 @@ const BEST_FRAMES = 12
 /** A frame that comes less near than this to the others' mean shows another person who stepped into the track. */
 const SAME_PERSON_COSINE = 0.3
 
-/** Full weight from so many pixels and so sharp on; at so many degrees a face weighs e times less. */
+/** Full weight from so many pixels and so sharp on; a face turned so many degrees to the side weighs 0.6. Chosen by reason, not fitted. */
 const FULL_WIDTH = 64
 const FULL_SHARPNESS = 30
 const TURNED_DEGREES = 20

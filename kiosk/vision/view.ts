@@ -37,8 +37,8 @@ export const PASSES_OF_FRAME = 1
 export const DETECT_EVERY = 3
 
 /**
- * Undecided faces that are looked at in one frame, and watched ones. Six are 90 ms on two cores of a laptop's class and some
- * 250 ms on four of a Raspberry Pi 4; thirty would hold the screen up for seconds. The others wait for their turn.
+ * Undecided faces that are looked at in one frame, and watched ones. Five take 0.1 s on two cores
+ * (bench:kiosk; no Pi was measured); thirty would hold the screen up for long. The others wait for their turn.
  */
 export const MOST_LOOKS = 6
 
