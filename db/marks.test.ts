@@ -269,6 +269,7 @@ describe('a mark is in the month in which its lesson starts', () => {
 
 test('a stored mark is announced to whoever watches the registers, a duplicate is not', async () => {
   await db.sql`DELETE FROM attendance_logs`
+  await db.sql`DELETE FROM mark_doubts`
   const heard: string[] = []
   let wake = () => {}
   const stop = await watchRegisters(db, ({ held_on, lesson_id }) => {
