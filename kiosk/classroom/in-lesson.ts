@@ -175,7 +175,8 @@ export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; laps
       if (verdict.kind === 'refused') return [{ ...outlined, kind: 'hint', hint: HINT_OF[face.refused ?? 'looks_away'] }]
       const studentId = verdict.kind === 'student' ? verdict.studentId : saidToBe.get(face.track)
       if (studentId === undefined && verdict.kind === 'challenge') return [{ ...outlined, kind: 'hint', hint: verdict.turn === 'left' ? 'turn_left' : 'turn_right' }]
-      if (studentId === undefined) return [{ ...outlined, kind: verdict.kind === 'unknown' || verdict.kind === 'doubtful' ? 'unknown' : 'looking' }]
+      if (studentId === undefined && verdict.kind === 'doubtful') return [{ ...outlined, kind: 'hint', hint: 'use_pin' }]
+      if (studentId === undefined) return [{ ...outlined, kind: verdict.kind === 'unknown' ? 'unknown' : 'looking' }]
       const student = students.get(studentId)
       // A name is shown once its mark is on disk, not before.
       return [student && here.has(student.student_id) ? { ...outlined, kind: 'here', name: fullName(student) } : { ...outlined, kind: 'looking' }]

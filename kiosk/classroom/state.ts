@@ -14,7 +14,7 @@ export interface OutlinedFace {
   name: string | undefined
   /** `here`: a student marked in this lesson. `looking`: not decided yet. `unknown`: nobody of this roster. `hint`: `hint` says what to do. */
   kind: 'here' | 'looking' | 'unknown' | 'hint'
-  hint: 'come_closer' | 'look_here' | 'more_light' | 'hold_still' | 'show_eyes' | 'show_mouth' | 'turn_left' | 'turn_right' | undefined
+  hint: 'come_closer' | 'look_here' | 'more_light' | 'hold_still' | 'show_eyes' | 'show_mouth' | 'turn_left' | 'turn_right' | 'use_pin' | undefined
 }
 
 export interface PresentStudent {

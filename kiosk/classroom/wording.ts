@@ -10,4 +10,5 @@ export const HINT_WORDS: Record<Hint, string> = {
   show_mouth: 'Show your mouth',
   turn_left: 'Turn your head a little to your left',
   turn_right: 'Turn your head a little to your right',
+  use_pin: 'Could not check you: use your PIN, or ask your teacher',
 }
