@@ -47,6 +47,8 @@ export default defineConfig({
   ],
   test: {
     root,
+    // A file waits for its database or its child processes much of the time; the default on two cores is one file at a time.
+    maxWorkers: 2,
     projects: [
       {
         extends: true,

@@ -13,7 +13,7 @@
  * through the samples after the warm-up, times their span: the collector's saw-tooth does not decide it. After the last
  * sample the page's garbage is collected by force and the renderer weighed once more: what is left is held, not forgotten.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -159,8 +159,15 @@ function nameOf(lessonStartsAt: number, studentId: string): string {
 
 // ---------- the watch ----------
 
+/** What the Pi's browser is started with, so that the memory weighed here is the memory that it has there. */
+async function kioskJsFlags(): Promise<string> {
+  const flags = /--js-flags=\S+/.exec(await readFile(join(import.meta.dirname, '../infra/pi/start-kiosk'), 'utf8'))
+  if (!flags) throw new Error('infra/pi/start-kiosk has no --js-flags')
+  return flags[0]
+}
+
 async function watch(school: School, clip: string, minutes: number, note: (line: string) => void): Promise<Outcome> {
-  const browser = await launchChromium({ camera: clip })
+  const browser = await launchChromium({ camera: clip, args: [await kioskJsFlags()] })
   try {
     const page = browser.pages()[0] ?? (await browser.newPage())
     const pid = await browserPid(browser)

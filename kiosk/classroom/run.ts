@@ -26,7 +26,6 @@ import { type Eyes, openEyes } from './eyes.ts'
 import { type Ask, type InLesson, type MarkedBy, type Taken, openInLesson } from './in-lesson.ts'
 import { lessonAt } from './lesson-clock.ts'
 import { readPairingLink } from './pairing-link.ts'
-import { weighOften } from './memory.ts'
 import { tellAlive } from './pulse.ts'
 import { type PinPath, openPinPath } from './pin-path.ts'
 import { screenState } from './screen-state.ts'
@@ -99,7 +98,6 @@ class Kiosk {
     ms: undefined,
     camera: 'off',
     tensors: undefined,
-    scriptMb: undefined,
   }
 
   constructor(
@@ -135,9 +133,6 @@ class Kiosk {
     })
     this.startSync()
     setInterval(() => void this.tick(), 1_000)
-    weighOften((megabytes) => {
-      this.diagnostics.scriptMb = megabytes
-    })
     await this.tick()
   }
 

@@ -139,6 +139,4 @@ export interface Diagnostics {
   camera: CameraState
   /** Tensors alive in the worker after the newest frame; constant, or something leaks. */
   tensors: number | undefined
-  /** Megabytes of JavaScript in page and workers, weighed once a minute. */
-  scriptMb: number | undefined
 }

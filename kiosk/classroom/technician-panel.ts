@@ -135,7 +135,6 @@ function rows(seen: Diagnostics, badge: Badge | undefined): [string, string][] {
     ['Model', seen.model ?? 'not loaded'],
     ['Marked since start', String(marked.length)],
     ['Frames looked at', seen.frames.toLocaleString('en-GB')],
-    ['Memory of the scripts', seen.scriptMb === undefined ? 'not weighed yet' : `${seen.scriptMb} MB`],
     ['Faces seen', seen.facesSeen.toLocaleString('en-GB')],
     ['Unknown faces, sightings', `${seen.unknownFaces}, ${seen.unknownSightings.toLocaleString('en-GB')}`],
     ['Confidence, lowest', sure[0]?.toFixed(2) ?? '–'],
