@@ -38,7 +38,7 @@ const schedule = {
   room: { room_id: 'R', name: 'Room' },
   school: { name: 'School', time_zone: 'UTC' },
   now: '2026-11-23T09:01:00.000Z',
-  settings: { false_accept_budget: 0.003, liveness: 'off', recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+  settings: { false_accept_budget: 0.003, liveness: 'off', score_floor: 0.5, recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
   current_class: {
     lesson_id: '7', held_on: '2026-11-23', course_id: 'C', course_code: 'C', course_name: 'Course', room_id: 'R',
     starts_at: '2026-11-23T09:00:00.000Z', ends_at: '2026-11-23T10:00:00.000Z', student_ids: ['S1'],

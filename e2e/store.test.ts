@@ -80,7 +80,7 @@ function roster(firstName: string): SavedRoster {
       room: { room_id: 'LAB-301', name: 'Lab 301' },
       school: { name: 'School', time_zone: 'Europe/Stockholm' },
       now: '2026-11-23T08:00:00Z',
-      settings: { false_accept_budget: 0.003, liveness: 'watch', recognition_threshold: 0.5, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+      settings: { false_accept_budget: 0.003, liveness: 'watch', score_floor: 0.5, recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
       current_class: lesson,
       students: [{
         student_id: 'S1', first_name: firstName, last_name: 'Lovelace',

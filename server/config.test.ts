@@ -25,6 +25,7 @@ describe('the environment', () => {
   it('hands the kiosks the settings it was given', () => {
     expect(readConfig({ FALSE_ACCEPT_BUDGET: '.01', RECOGNITION_THRESHOLD: '.7', DEBOUNCE_SECONDS: '5.5', FRAME_SKIP: '2', CAMERA_FPS: '30' }).settings).toEqual({
       false_accept_budget: 0.01,
+      score_floor: 0.7,
       recognition_threshold: 0.7,
       debounce_seconds: 5.5,
       frame_skip: 2,
@@ -54,6 +55,14 @@ describe('the environment', () => {
     for (const model of modelIds) expect(readConfig({ MODEL: model, RECOGNITION_THRESHOLD: '0.71' }).settings.recognition_threshold).toBe(0.71)
     const [one, other] = modelIds.map((model) => readConfig({ MODEL: model }).settings.recognition_threshold)
     expect(one).not.toBe(other)
+  })
+
+  it('leaves to an app that knows no budget, and to a check of one face against one student, a threshold well above the floor under the budget', () => {
+    for (const model of modelIds) {
+      const { recognition_threshold, score_floor } = readConfig({ MODEL: model }).settings
+      expect(recognition_threshold).toBeGreaterThan(score_floor)
+    }
+    expect(readConfig({}).settings.recognition_threshold).toBe(0.65)
   })
 
   it('never prints a secret, however wrong it is', () => {

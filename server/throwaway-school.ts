@@ -52,7 +52,7 @@ export async function startThrowawaySchool(now: () => Date, more: Partial<AppPar
     db,
     intake: createGroupCommit({ insert: (marks) => insertMarks(db, marks, now()), log }),
     now,
-    settings: { false_accept_budget: 0.003, recognition_threshold: 0.5, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+    settings: { false_accept_budget: 0.003, score_floor: 0.5, recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
     model: DEFAULT_MODEL,
     apiKey,
     appVersion: '0.0.0+test',

@@ -75,7 +75,7 @@ export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; laps
   const everyone = [...schedule.students, ...schedule.ahead.students].filter((one) => enrolled.has(one.student_id))
   const students = new Map(everyone.map((one) => [one.student_id, one]))
   const gallery = packGallery(o.lapsed || !o.model ? [] : everyone, o.model ?? CURRENT_MODEL)
-  const { false_accept_budget: budget, recognition_threshold: floor, liveness } = schedule.settings
+  const { false_accept_budget: budget, score_floor: floor, liveness } = schedule.settings
   const lookAlikes = new Map(everyone.map((one) => [one.student_id, one.look_alikes]))
   const sightings = followSightings(gallery, { budget, floor, liveness, lookAlikes, random: Math.random })
   const register = openRegister(lesson, await store.marksOfLesson(lesson.held_on, lesson.lesson_id), {

@@ -20,7 +20,7 @@ function student(id: number, { first, second }: { first: number[]; second: numbe
 }
 
 test('a kiosk keeps of a student who has both models\' templates those of its own alone', () => {
-  const settings = { false_accept_budget: 0.003, recognition_threshold: 0.5, liveness: 'watch' as const, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 }
+  const settings = { false_accept_budget: 0.003, score_floor: 0.5, recognition_threshold: 0.65, liveness: 'watch' as const, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 }
   const { schedule, refusedTemplates } = keepOwnTemplates({
     room: { room_id: 'LAB-301', name: 'Lab 301' },
     school: { name: 'School', time_zone: 'Europe/Stockholm' },

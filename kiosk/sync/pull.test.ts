@@ -10,7 +10,7 @@ test("another model's templates, broken ones and such as are none stay out of th
     room: { room_id: 'LAB-301', name: 'Lab 301' },
     school: { name: 'School', time_zone: 'Europe/Stockholm' },
     now: '2026-11-23T08:00:00Z',
-    settings: { false_accept_budget: 0.003, liveness: 'watch', recognition_threshold: 0.5, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+    settings: { false_accept_budget: 0.003, liveness: 'watch', score_floor: 0.5, recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
     current_class: null,
     students: [student('S1', [good, { ...good, model: 'mobilefacenet-192-r2' }]), student('S2', [{ ...good, embedding: [1, 0] }, { ...good, embedding: good.embedding.map(() => null) }])],
     ahead: { lessons: [], students: [student('S3', [null, good]), student('S4', [])] },

@@ -17,7 +17,9 @@ export const FALSE_ACCEPT_BUDGET = 0.003
 export const DeviceSettings = z.object({
   /** The app sets its acceptance score for each roster so that this share is kept. */
   false_accept_budget: z.number().min(0.00001).max(0.1).default(FALSE_ACCEPT_BUDGET),
-  /** Cosine below which nobody is taken for anybody, whatever the budget allows. */
+  /** Centred cosine below which nobody is taken for anybody, whatever the budget allows. */
+  score_floor: z.number().min(0).max(1).default(0.5),
+  /** Cosine to be reached where there is no budget to set a score by: in apps from before it, and where one face is compared with one student's. */
   recognition_threshold: z.number().min(0).max(1),
   liveness: LivenessPolicy.default('watch'),
   /** Seconds in which the same student is not greeted or looked at again. */
