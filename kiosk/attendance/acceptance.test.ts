@@ -65,6 +65,16 @@ describe('the acceptance score of a roster', () => {
   })
 })
 
+describe('scores', () => {
+  it('leave out what all faces have in common: the mean face brings nobody nearer', () => {
+    const mean = Array.from({ length: LENGTH }, (_, i) => (i === 0 ? 0.5 : 0))
+    const [one, other] = people(2, 0.25) as [number[], number[]]
+    const roster = packGallery([{ student_id: 'S0', templates: [{ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model: CURRENT_MODEL, embedding: one }] }], CURRENT_MODEL, { ...calibration, mean })
+    expect(scoreGallery(roster, Float32Array.from(other))[0]).toBeCloseTo(0, 5)
+    expect(scoreGallery(roster, Float32Array.from(one))[0]).toBeCloseTo(1, 5)
+  })
+})
+
 describe('likeness', () => {
   it('takes away what a probe has in common with the whole roster: strangers before one camera come no nearer than strangers do', () => {
     fc.assert(

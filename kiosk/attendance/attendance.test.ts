@@ -218,6 +218,15 @@ describe('sightings', () => {
     expect(sightings.add(frame(0, [face(undefined, 1, 'too_small')]))[0]!.verdict).toEqual({ kind: 'refused' })
   })
 
+  it('names only the later of two faces that were found to be one student, when the first comes back into view', () => {
+    const sightings = followSightings(gallery, RULE)
+    const followed = (track: number): Face => ({ ...face(undefined, track), quality: undefined })
+    for (let i = 0; i < 4; i++) sightings.add(frame(i * 66, [face(shot(1, i, 0.3), 1)]))
+    for (let i = 4; i < 8; i++) sightings.add(frame(i * 66, [face(shot(1, i, 0.3), 2)]))
+    expect(sightings.add(frame(8 * 66, [followed(1), followed(2)])).map(({ verdict }) => verdict)).toMatchObject([{ kind: 'looking' }, { kind: 'student', studentId: 'S1' }])
+    expect(sightings.wishes(8 * 66).settled).toEqual([2])
+  })
+
   it('names at any moment no student twice, whoever walks where', () => {
     const step = fc.array(fc.record({ who: fc.integer({ min: 0, max: 6 }), track: fc.integer({ min: 1, max: 6 }), noise: fc.double({ min: 0, max: 1, noNaN: true }) }), { maxLength: 5 })
     fc.assert(
