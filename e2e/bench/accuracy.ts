@@ -20,9 +20,8 @@ import { calibrationOf } from '../../kiosk/attendance/calibration.ts'
 import { centre, packGallery } from '../../kiosk/attendance/gallery.ts'
 import { matchFaces } from '../../kiosk/attendance/matcher.ts'
 import { makeModels } from '../../kiosk/models/make.ts'
-import type { Box } from '../../kiosk/vision/face.ts'
 import { openNodeVision } from '../../kiosk/vision/node.ts'
-import { embeddingOfPhoto } from '../../kiosk/vision/photo.ts'
+import { embeddingOfPhoto, faceOverCentre } from '../../kiosk/vision/photo.ts'
 import { readPicture } from '../clip.ts'
 import { openVisionPage } from './vision-page.ts'
 
@@ -67,12 +66,6 @@ async function findImage(folder: string, image: string): Promise<string> {
   throw new CannotMeasure(`${image}: there is no such photo in ${folder} or ${dirname(folder)}`)
 }
 
-function overCentre<T extends { box: Box }>(faces: readonly T[], { width, height }: { width: number; height: number }): T | undefined {
-  const away = ({ box }: T): number => Math.hypot(box.x + box.width / 2 - width / 2, box.y + box.height / 2 - height / 2)
-  const holds = ({ box }: T): boolean => box.x <= width / 2 && width / 2 <= box.x + box.width && box.y <= height / 2 && height / 2 <= box.y + box.height
-  return faces.filter(holds).sort((one, other) => away(one) - away(other))[0]
-}
-
 async function openEyes(runtime: 'browser' | 'node', model: ModelId): Promise<{ look: Look; close(): Promise<void> }> {
   await makeModels()
   const floats = (numbers: number[] | undefined): Float32Array | undefined => numbers && Float32Array.from(numbers)
@@ -80,7 +73,7 @@ async function openEyes(runtime: 'browser' | 'node', model: ModelId): Promise<{ 
     const vision = await openNodeVision({ model })
     const look: Look = async (file) => {
       const pixels = await readPicture(file)
-      const face = overCentre((await vision.look(pixels, { mirror: true })).faces, pixels)
+      const face = faceOverCentre((await vision.look(pixels, { mirror: true })).faces, pixels)
       const template = face && embeddingOfPhoto(face)
       return template ? { template, faceWidth: face.box.width } : face ? 'refused' : 'no_face'
     }
@@ -89,7 +82,7 @@ async function openEyes(runtime: 'browser' | 'node', model: ModelId): Promise<{ 
   const page = await openVisionPage({ model })
   const look: Look = async (file) => {
     const seen = await page.look(await readFile(file))
-    const face = overCentre(seen.faces, seen)
+    const face = faceOverCentre(seen.faces, seen)
     const template = face && embeddingOfPhoto({ embedding: floats(face.embedding), mirrorEmbedding: floats(face.mirrorEmbedding) })
     return template ? { template, faceWidth: face.box.width } : face ? 'refused' : 'no_face'
   }

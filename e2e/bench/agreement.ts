@@ -8,7 +8,8 @@ import { cpus } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openNodeVision } from '../../kiosk/vision/node.ts'
-import type { Box, StageTimes } from '../../kiosk/vision/face.ts'
+import { faceOverCentre } from '../../kiosk/vision/photo.ts'
+import type { StageTimes } from '../../kiosk/vision/face.ts'
 import { makeModels } from '../../kiosk/models/make.ts'
 import { readPicture } from '../clip.ts'
 import { openVisionPage } from './vision-page.ts'
@@ -60,8 +61,8 @@ try {
     const path = join(folder, photo)
     const here = await node.look(await readPicture(path))
     const there = await browser.look(await readFile(path))
-    const a = overCentre(here.faces, here)
-    const b = overCentre(there.faces, there)
+    const a = faceOverCentre(here.faces, here)
+    const b = faceOverCentre(there.faces, there)
     if (a?.embedding && b?.embedding) {
       compared.push({ photo, cosine: a.embedding.reduce((sum, value, i) => sum + value * b.embedding![i]!, 0) })
       times.node.push(here.ms)
@@ -92,12 +93,6 @@ else {
   console.log(`cosine of Node with browser: mean ${result.mean_cosine}, worst ${result.worst_cosine} (${result.worst_photo})`)
   for (const [where, ms] of Object.entries(result.ms)) console.log(`median ms, ${where.padEnd(7)} ${STAGES.map((stage) => `${stage} ${ms[stage]}`).join(', ')}   (${compared.length} runs)`)
   console.log(result.machine)
-}
-
-function overCentre<T extends { box: Box }>(faces: T[], { width, height }: { width: number; height: number }): T | undefined {
-  const distance = ({ box }: T): number => Math.hypot(box.x + box.width / 2 - width / 2, box.y + box.height / 2 - height / 2)
-  const holding = faces.filter(({ box }) => box.x <= width / 2 && width / 2 <= box.x + box.width && box.y <= height / 2 && height / 2 <= box.y + box.height)
-  return holding.sort((one, other) => distance(one) - distance(other))[0]
 }
 
 function medians(list: StageTimes[]): StageTimes {

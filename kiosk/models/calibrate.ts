@@ -16,8 +16,7 @@ import { parse } from 'csv-parse/sync'
 import sharp, { type Sharp } from 'sharp'
 import { DEFAULT_MODEL, EMBEDDING_LENGTH, ModelId } from '#contract/model'
 import type { Pixels } from '../vision/align.ts'
-import type { Box } from '../vision/face.ts'
-import { embeddingOfPhoto } from '../vision/photo.ts'
+import { embeddingOfPhoto, faceOverCentre } from '../vision/photo.ts'
 import type { NodeVision } from '../vision/node.ts'
 import { openNodeVision } from '../vision/node.ts'
 import { makeModels } from './make.ts'
@@ -46,10 +45,7 @@ async function pixelsOf(picture: Sharp): Promise<Pixels> {
 }
 
 async function centralFace(vision: NodeVision, person: string, pixels: Pixels): Promise<Face | undefined> {
-  const { faces } = await vision.look(pixels, { mirror: true })
-  const [x, y] = [pixels.width / 2, pixels.height / 2]
-  const away = ({ box }: { box: Box }): number => Math.hypot(box.x + box.width / 2 - x, box.y + box.height / 2 - y)
-  const [face] = faces.filter(({ box }) => box.x <= x && x <= box.x + box.width && box.y <= y && y <= box.y + box.height).sort((a, b) => away(a) - away(b))
+  const face = faceOverCentre((await vision.look(pixels, { mirror: true })).faces, pixels)
   const template = face && embeddingOfPhoto(face)
   return template && { person, width: face.box.width, template }
 }

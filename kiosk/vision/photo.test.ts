@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Face, Reason } from './face.ts'
 import { REASONS } from './face.ts'
-import { BYSTANDER_SHARE, ENROLLED_YAW, chooseFace, embeddingOfPhoto } from './photo.ts'
+import { BYSTANDER_SHARE, ENROLLED_YAW, chooseFace, embeddingOfPhoto, faceOverCentre } from './photo.ts'
 import { ADVICE, remedyOf } from './remedies.ts'
 
 function face(width: number, refused?: Reason): Face {
@@ -53,6 +53,14 @@ describe('the face of a photo', () => {
 
   it('is refused with its own reason', () => {
     expect(chooseFace([face(100, 'too_dark'), face(20)])).toEqual({ reason: 'too_dark' })
+  })
+})
+
+describe('the labelled face', () => {
+  it('is the one that holds the photo\'s centre, however large the others are, and the best centred of those', () => {
+    const at = (x: number, y: number, width: number) => ({ box: { x, y, width, height: width } })
+    expect(faceOverCentre([at(0, 0, 120), at(110, 105, 40), at(90, 95, 60)], { width: 250, height: 250 })).toEqual(at(110, 105, 40))
+    expect(faceOverCentre([at(0, 0, 120)], { width: 250, height: 250 })).toBeUndefined()
   })
 })
 

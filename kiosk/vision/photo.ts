@@ -1,5 +1,5 @@
 /** Which face of a photo is meant, when a student is enrolled. Pure rules; the enrol page and the encode command share them. */
-import type { Face, FaceOfPhoto, Reason } from './face.ts'
+import type { Box, Face, FaceOfPhoto, Reason } from './face.ts'
 
 /** A second face at least this share of the widest one's width may be meant just as well; a smaller one stands behind. */
 export const BYSTANDER_SHARE = 0.5
@@ -21,6 +21,13 @@ export function chooseFace(faces: readonly (Face & Partial<Pick<FaceOfPhoto, 'mi
   const embedding = embeddingOfPhoto({ embedding: meant.embedding, mirrorEmbedding: meant.mirrorEmbedding })
   if (embedding === undefined) throw new Error('a face that was not refused has no embedding')
   return { face: { ...meant, embedding } }
+}
+
+/** The labelled face of a data set's photo: of the boxes that hold its central point the one whose own centre is nearest to it. */
+export function faceOverCentre<T extends { box: Box }>(faces: readonly T[], { width, height }: { width: number; height: number }): T | undefined {
+  const [x, y] = [width / 2, height / 2]
+  const away = ({ box }: T): number => Math.hypot(box.x + box.width / 2 - x, box.y + box.height / 2 - y)
+  return faces.filter(({ box }) => box.x <= x && x <= box.x + box.width && box.y <= y && y <= box.y + box.height).sort((one, other) => away(one) - away(other))[0]
 }
 
 /**
