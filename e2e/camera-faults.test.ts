@@ -3,28 +3,22 @@
  * truth, and comes back by itself without being loaded again. The real page, server and worker; the faults are put in
  * where the hardware would be.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { type AnnasSchool, openAnnasSchool } from './annas-school.ts'
 import { launchChromium } from './chromium.ts'
-import { ANNA_ENROLLED, ANNA_LATER, clipOf, enrolPhotos } from './faces.ts'
 import { plugFaultyCamera, setCamera, timesOpened } from './faulty-camera.ts'
 import { diagnosticsOf, presentOn, shownOn, until, untilFrames, untilShown } from './kiosk-page.ts'
-import { type School, clearOfTheBell, startSchool } from './school.ts'
+import type { School } from './school.ts'
 
-let folder: string
+let annas: AnnasSchool | undefined
 let school: School
 let clip: string
 let browser: BrowserContext | undefined
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'fastrackai-e2e-'))
-  school = await startSchool()
-  clip = await clipOf(join(folder, 'anna.y4m'), [ANNA_LATER])
-  await enrolPhotos(school, { S001: ANNA_ENROLLED })
-  await clearOfTheBell()
+  annas = await openAnnasSchool()
+  ;({ school, clip } = annas)
 })
 
 afterEach(async () => {
@@ -32,10 +26,7 @@ afterEach(async () => {
   browser = undefined
 })
 
-afterAll(async () => {
-  await school?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
+afterAll(() => annas?.close())
 
 /** A kiosk in its lesson, with her marked; `beats` gathers what it tells the school of its camera. */
 async function inLesson(o: { faulty: boolean }): Promise<{ page: Page; beats: (string | undefined)[] }> {

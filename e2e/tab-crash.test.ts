@@ -4,41 +4,35 @@
  * for systemd, which starts it again whenever it ends (Restart=always).
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Browser, type Page, chromium } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { ANNA_ENROLLED, ANNA_LATER, clipOf, enrolPhotos } from './faces.ts'
+import { type AnnasSchool, openAnnasSchool } from './annas-school.ts'
 import { HOUSE_FLAGS } from './chromium.ts'
 import { findChromium } from './installed-chromium.ts'
 import { diagnosticsOf, presentOn, until, untilFrames, untilShown } from './kiosk-page.ts'
-import { type School, clearOfTheBell, startSchool } from './school.ts'
+import type { School } from './school.ts'
 
 const START_KIOSK = resolve(import.meta.dirname, '../infra/pi/start-kiosk')
 /* eslint-disable-next-line node/no-process-env -- handed on to the script */
 const surroundings: NodeJS.ProcessEnv = process.env
 
+let annas: AnnasSchool | undefined
 let folder: string
 let school: School
 let clip: string
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'fastrackai-e2e-'))
-  school = await startSchool()
-  clip = await clipOf(join(folder, 'anna.y4m'), [ANNA_LATER])
-  await enrolPhotos(school, { S001: ANNA_ENROLLED })
-  await clearOfTheBell()
+  annas = await openAnnasSchool()
+  ;({ school, clip, folder } = annas)
 })
 
-afterAll(async () => {
-  await school?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
+afterAll(() => annas?.close())
 
 interface Pi {
   /** The page of the browser that runs now; waits until there is one. */

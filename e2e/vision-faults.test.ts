@@ -2,28 +2,22 @@
  * What becomes of a kiosk whose vision worker dies in a lesson, in each way that a worker can: it is started again by
  * itself, the page is not loaded again, and nothing of the dead one stays behind.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { BrowserContext, Page, Worker } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { type AnnasSchool, openAnnasSchool } from './annas-school.ts'
 import { browserPid, launchChromium } from './chromium.ts'
-import { ANNA_ENROLLED, ANNA_LATER, clipOf, enrolPhotos } from './faces.ts'
 import { presentOn, shownOn, until, untilFrames, untilShown } from './kiosk-page.ts'
 import { memoryBelow } from './processes.ts'
-import { type School, clearOfTheBell, startSchool } from './school.ts'
+import type { School } from './school.ts'
 
-let folder: string
+let annas: AnnasSchool | undefined
 let school: School
 let clip: string
 let browser: BrowserContext | undefined
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'fastrackai-e2e-'))
-  school = await startSchool()
-  clip = await clipOf(join(folder, 'anna.y4m'), [ANNA_LATER])
-  await enrolPhotos(school, { S001: ANNA_ENROLLED })
-  await clearOfTheBell()
+  annas = await openAnnasSchool()
+  ;({ school, clip } = annas)
 })
 
 afterEach(async () => {
@@ -31,10 +25,7 @@ afterEach(async () => {
   browser = undefined
 })
 
-afterAll(async () => {
-  await school?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
+afterAll(() => annas?.close())
 
 async function inLesson(): Promise<Page> {
   browser = await launchChromium({ camera: clip })
