@@ -25,6 +25,7 @@ const TITLE: Record<ProblemCode, string> = {
   unauthorized: 'Who is asking is not known',
   forbidden: 'Not allowed',
   consent_missing: 'No consent on record',
+  fenced: 'Two copies of this kiosk are in use',
   not_found: 'Not found',
   method_not_allowed: 'Wrong method',
   unknown_device: 'Unknown device',

@@ -14,6 +14,9 @@ export type MarkMethod = z.infer<typeof MarkMethod>
 export const Doubt = z.enum(['no_life_seen', 'looks_like_a_picture'])
 export type Doubt = z.infer<typeof Doubt>
 
+/** A Pi without a battery for its clock may wake up in 1970. */
+export const MAX_CLOCK_OFFSET_MS = 100 * 366 * 86_400_000
+
 export const AttendanceRecord = z.object({
   student_id: StudentId,
   course_id: CourseId,
@@ -30,6 +33,10 @@ export const AttendanceRecord = z.object({
   method: MarkMethod.optional(),
   /** May arrive with the mark or later, in the same mark sent again; it is kept beside the mark, never in its place. */
   doubt: Doubt.optional(),
+  /** Place of the mark among all that this storage of the device ever made, from 1: a gap tells of marks that were lost there. */
+  sequence: z.int().min(1).max(2_147_483_646).optional(),
+  /** Milliseconds that were added to the device's own clock to get `timestamp`: with it the raw time is kept, too. */
+  clock_offset_ms: z.int().min(-MAX_CLOCK_OFFSET_MS).max(MAX_CLOCK_OFFSET_MS).optional(),
 }).refine((record) => (record.lesson_id === undefined) === (record.held_on === undefined), {
   path: ['held_on'],
   message: 'must be sent together with lesson_id, or both left out',
@@ -39,12 +46,14 @@ export type AttendanceRecord = z.infer<typeof AttendanceRecord>
 /** Body of `POST /api/v1/attendance`. Each record is parsed by itself: a bad one never sinks the good ones. */
 export const AttendanceBatch = z.object({
   device_id: DeviceId,
+  /** Names the storage that the records' sequence numbers count in; a wiped device has another one. */
+  store_id: Uuid.optional(),
   records: z.array(z.unknown()).min(1, 'must hold at least one record').max(MAX_RECORDS, `must hold at most ${MAX_RECORDS} records; send the rest in another batch`),
 })
 export type AttendanceBatch = z.infer<typeof AttendanceBatch>
 
-/** Why a record was refused for good: sending it again changes nothing. */
-export const RefusalCode = z.enum(['invalid_record', 'unknown_student', 'unknown_course', 'unknown_lesson', 'timestamp_out_of_range'])
+/** Why a record was refused for good: sending it again changes nothing. What could be read is kept, set aside with its reason for the office; `set_aside`: the database would not take it, for a reason that is the server's. */
+export const RefusalCode = z.enum(['invalid_record', 'unknown_student', 'unknown_course', 'unknown_lesson', 'timestamp_out_of_range', 'set_aside'])
 export type RefusalCode = z.infer<typeof RefusalCode>
 
 /**

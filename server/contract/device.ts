@@ -1,6 +1,6 @@
 /** What the server tells a kiosk about how to work, and what a kiosk tells the server about how it is. */
 import { z } from 'zod'
-import { DeviceId, Instant, SchoolDate, LessonId } from './ids.ts'
+import { DeviceId, Instant, SchoolDate, LessonId, Uuid } from './ids.ts'
 
 /**
  * What a room does about pictures held before its camera. `off`: nothing. `watch`: students are marked at
@@ -40,6 +40,24 @@ export type CameraState = z.infer<typeof CameraState>
 
 const Milliseconds = z.number().min(0).max(600_000)
 
+/**
+ * What a kiosk's storage tells of itself, read in one transaction.
+ * [Note: Two copies of one storage] `fence` was drawn by the kiosk at its last change of it, `next_fence` is what it has
+ * just drawn and put on its disk to present from now on. Of two copies of a storage (a cloned SD card) the second to
+ * present a fence draws another successor for it than the first did, and is told apart by that.
+ */
+export const StoreState = z.object({
+  store_id: Uuid,
+  /** Marks ever made in this storage: the newest one's sequence. */
+  made: z.int().min(0),
+  /** Of those, marks that are not yet named stored or refused. */
+  unsent: z.int().min(0),
+  fence: Uuid,
+  /** Equal to `fence` where nothing was drawn since. */
+  next_fence: Uuid,
+})
+export type StoreState = z.infer<typeof StoreState>
+
 /** Body of `POST /api/v1/heartbeat`, once a minute. Only device_id is required, so that a script can beat too. */
 export const Heartbeat = z.object({
   device_id: DeviceId,
@@ -58,6 +76,10 @@ export const Heartbeat = z.object({
   roster_pulled_at: Instant.nullable().optional(),
   /** Whether the browser promised not to evict our storage. */
   storage_persisted: z.boolean().optional(),
+  /** Milliseconds between the device's own clock and the school's, as last measured; null: not since the start. */
+  clock_offset_ms: z.int().nullable().optional(),
+  /** Absent from a script's beat. */
+  store: StoreState.optional(),
 })
 export type Heartbeat = z.infer<typeof Heartbeat>
 

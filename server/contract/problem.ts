@@ -8,6 +8,7 @@ export const STATUS_OF = {
   unauthorized: 401,
   forbidden: 403,
   consent_missing: 403,
+  fenced: 403,
   not_found: 404,
   method_not_allowed: 405,
   unknown_device: 422,
