@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { connect, DatabaseRefused, reconnectDelay } from './connect.ts'
+import { migrate } from './migrate.ts'
 import { openTestDatabase } from './test-school.ts'
 
 async function refusal(url: string): Promise<string> {
@@ -65,4 +66,33 @@ test('however long the database was away, it is asked again within a second', ()
     expect(reconnectDelay(failures)).toBeGreaterThanOrEqual(0)
     expect(reconnectDelay(failures)).toBeLessThanOrEqual(1)
   }))
+})
+
+test('a question that takes too long is given up, and who must take longer says so for one transaction', async () => {
+  const { db, url, close } = await openTestDatabase()
+  expect(await db.sql`SHOW statement_timeout`).toEqual([{ statement_timeout: '15s' }])
+  const hasty = await connect(url, { statementTimeoutMs: 50 })
+  await expect(hasty.sql`SELECT pg_sleep(60)`).rejects.toMatchObject({ code: '57014' })
+  await hasty.sql.begin(async (sql) => {
+    await sql`SELECT set_config('statement_timeout', '0', true)`
+    await sql`SELECT pg_sleep(0.2)`
+  })
+  await expect(hasty.sql`SELECT pg_sleep(60)`).rejects.toMatchObject({ code: '57014' })
+  await hasty.close()
+  await close()
+})
+
+test('two servers that start at once wait for each other\'s migrations as long as it takes, and then are as hasty as before', async () => {
+  const { db, url, close } = await openTestDatabase()
+  const hasty = await connect(url, { statementTimeoutMs: 50 })
+  let migrated: Promise<void> | undefined
+  await db.sql.begin(async (sql) => {
+    await sql`SELECT pg_advisory_xact_lock(hashtext('fastrackai.migrate'))`
+    migrated = migrate(hasty)
+    await sql`SELECT pg_sleep(0.3)`
+  })
+  await migrated
+  await Promise.all(Array.from({ length: 10 }, () => expect(hasty.sql`SELECT pg_sleep(60)`).rejects.toMatchObject({ code: '57014' })))
+  await hasty.close()
+  await close()
 })

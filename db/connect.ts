@@ -8,6 +8,7 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
+import { survivingTransactions } from './transactions.ts'
 
 export interface Database {
   /** For what is clearer in SQL. Instants and dates go in and come out as ISO strings (drizzle takes the client's date parsers away). */
@@ -28,19 +29,26 @@ const POOL_SIZE = 10
 const CONNECT_TIMEOUT_SECONDS = 10
 /** postgres.js would wait up to 20 s between two attempts, and every request with it after the database is back. */
 const LONGEST_RECONNECT_SECONDS = 1
+/** A question that nobody waits for any longer must not hold a connection and its locks. */
+const STATEMENT_TIMEOUT_MS = 15_000
 
-/** @throws DatabaseRefused when the address is malformed, the server does not answer, refuses us, or is older than PostgreSQL 17. */
-export async function connect(url: string): Promise<Database> {
+/**
+ * `statementTimeoutMs`: 0 lets every statement take as long as it needs. What must take longer among others (a migration, retention, a
+ * rebuild) says so for itself: `SELECT set_config('statement_timeout', '0', true)` first in its transaction.
+ * @throws DatabaseRefused when the address is malformed, the server does not answer, refuses us, or is older than PostgreSQL 17.
+ */
+export async function connect(url: string, { statementTimeoutMs = STATEMENT_TIMEOUT_MS }: { statementTimeoutMs?: number } = {}): Promise<Database> {
   const address = parseAddress(url)
   const sql = postgres(url, {
     max: POOL_SIZE,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     backoff: reconnectDelay,
-    connection: { application_name: 'fastrackai', TimeZone: 'UTC' },
+    connection: { application_name: 'fastrackai', TimeZone: 'UTC', statement_timeout: statementTimeoutMs },
     // No value here is a PostgreSQL array; and the question that postgres.js would ask about them leaves a rejection that nobody can catch when the server goes away meanwhile.
     fetch_types: false,
     onnotice: () => {},
   })
+  survivingTransactions(sql)
   try {
     const [server] = await withinPatience(sql<{ number: number; version: string }[]>`
       SELECT current_setting('server_version_num')::integer AS number, current_setting('server_version') AS version`)

@@ -1,12 +1,36 @@
-/** The kiosks: which room each stands in, how it proves who it is, and how it says it is. */
+/** The kiosks: which room each stands in, and how it proves who it is. How it is: heartbeats.ts. */
 import { createHash } from 'node:crypto'
 import { eq, sql as fragment } from 'drizzle-orm'
-import type { Heartbeat } from '#contract/device'
 import type { Database } from './connect.ts'
 import { devices } from './schema.ts'
-import { storableJson } from './storable.ts'
 
 export interface Device { device_id: string; room_id: string; revoked: boolean }
+
+/** As every server keeps it in memory. `fenced`: two copies of its storage are in use, and nobody has said yet which is right. */
+export interface KeyedDevice extends Device {
+  fenced: boolean
+  /** SHA-256 of its key, hexadecimal. */
+  key_sha256: string
+}
+
+/** Of the whole school, the revoked ones too. */
+export async function allDevices(db: Database): Promise<KeyedDevice[]> {
+  return db.sql<KeyedDevice[]>`
+    SELECT device_id, classroom_id AS room_id, revoked_at IS NOT NULL AS revoked, fenced_at IS NOT NULL AS fenced, encode(key_sha256, 'hex') AS key_sha256
+    FROM devices`
+}
+
+/** Said by a trigger, whoever changed the row: another server, or a person in psql. */
+const CHANNEL = 'fastrackai_device'
+
+/**
+ * `onChange` is called after each change of what `allDevices` tells, and at each connection, for what was said while there was none.
+ * @returns how to stop watching.
+ */
+export async function watchDevices(db: Database, onChange: () => void): Promise<() => Promise<void>> {
+  const { unlisten } = await db.sql.listen(CHANNEL, onChange, onChange)
+  return unlisten
+}
 
 /** `key`: 256 random bits as the kiosk holds them. Revoked devices are found too, so that they can be told. */
 export async function deviceByKey(db: Database, key: string): Promise<Device | undefined> {
@@ -33,34 +57,6 @@ export async function revokeDevice(db: Database, id: string, now: Date): Promise
     .where(eq(devices.device_id, id))
     .returning({ device_id: devices.device_id })
   return changed.length > 0
-}
-
-/** A kiosk beats once a minute; what comes sooner than this after the last counted beat is a repeat and proves no more watching. */
-const SECONDS_BETWEEN_BEATS = 30
-/** A kiosk's clock and the server's differ; a beat so shortly before or after the lesson is still of it. */
-const BEAT_GRACE_SECONDS = 60
-
-/**
- * Keeps the newest heartbeat of the device. A beat with a live camera and a loaded model, sent while the
- * lesson that it names is on in the device's own room, also counts as watching that lesson.
- */
-export async function saveHeartbeat(db: Database, beat: Heartbeat, receivedAt: Date): Promise<void> {
-  const at = receivedAt.toISOString()
-  await db.sql`
-    UPDATE devices SET last_seen_at = greatest(last_seen_at, ${at}::timestamptz), last_heartbeat = ${storableJson(beat)}::text::jsonb
-    WHERE device_id = ${beat.device_id}`
-  if (beat.camera !== 'live' || !beat.model || !beat.lesson) return
-  await db.sql`
-    INSERT INTO lesson_watches AS w (held_on, lesson_id, device_id, first_at, last_at, beats)
-    SELECT l.held_on, l.lesson_id, d.device_id, ${at}::timestamptz, ${at}::timestamptz, 1
-    FROM devices d
-    JOIN lessons_held(${beat.lesson.held_on}::date, ${beat.lesson.held_on}::date) l
-      ON l.lesson_id = ${beat.lesson.lesson_id} AND l.classroom_id = d.classroom_id
-    WHERE d.device_id = ${beat.device_id}
-      AND ${at}::timestamptz >= l.starts_at - ${BEAT_GRACE_SECONDS} * interval '1 second'
-      AND ${at}::timestamptz < l.ends_at + ${BEAT_GRACE_SECONDS} * interval '1 second'
-    ON CONFLICT (held_on, lesson_id, device_id) DO UPDATE SET last_at = excluded.last_at, beats = w.beats + 1
-    WHERE excluded.last_at >= w.last_at + ${SECONDS_BETWEEN_BEATS} * interval '1 second'`
 }
 
 /** What is stored instead of the key. Plain SHA-256 is enough for a key of 256 random bits. */

@@ -1,28 +1,37 @@
 /**
- * Marks into the record, exactly once, and out of it as histories.
+ * Marks into the record, exactly once, and out of it as histories. Knows no rule of what makes a mark unsound (mark-fault.ts) and
+ * no sentence for the office (set-aside.ts).
  *
  * [Note: The key is the rule] A mark is known by (held_on, lesson_id, student_id), the primary key of
- * attendance_logs. A replay, a second device or two servers at once meet that key and change nothing;
- * no code here remembers what it has seen.
+ * attendance_logs, and by its mark_id, the key of mark_ids: the first holds the month that the mark is in, the
+ * second is one over all months. A replay, a second device, two servers at once or the same mark with another date meet one
+ * of the two and change nothing; no code here remembers what it has seen.
  *
  * [Note: A doubt comes beside its mark] A mark is never changed. A kiosk that comes to doubt one sends it again with
  * the doubt; the mark is then a duplicate, and the doubt is kept in mark_doubts by the same statement, under a key
  * of its own. So the answer that names the mark is the doubt's receipt too.
+ *
+ * [Note: What came of a storage] A kiosk numbers the marks of its storage. The numbers of those that have a final outcome here
+ * are kept in device_stores.received, by the statement that gives the outcome: what the kiosk let go of and is not
+ * among them is lost, and heartbeats.ts says so.
  */
-import type { AttendanceRecord, Doubt, MarkMethod, RefusalCode } from '#contract/attendance'
+import type { AttendanceRecord, RefusalCode } from '#contract/attendance'
 import type { CourseHistory, HistoryEntry, StudentHistory } from '#contract/register'
 import type { Database } from './connect.ts'
+import { batchOf, receivedOf } from './mark-batch.ts'
+import type { MarkRow, Received } from './mark-batch.ts'
+import { refusal } from './mark-fault.ts'
+import type { Sheet } from './mark-fault.ts'
 import { announceRegisters, historyEntries } from './registers.ts'
 import type { HistoryBounds, LessonKey } from './registers.ts'
+import { setAside } from './set-aside.ts'
+import type { Refused } from './set-aside.ts'
 
-export type NewMark = AttendanceRecord & { device_id: string }
+/** `store_id`: the storage that the mark's sequence counts in. */
+export type NewMark = AttendanceRecord & { device_id: string; store_id?: string | undefined }
 
 export type MarkOutcome = { outcome: 'stored' | 'duplicate' } | { outcome: 'refused'; code: RefusalCode; field: string; message: string }
 
-/** Marks are taken from so many days back: the months that ensureMonths keeps, less what a lesson over midnight needs. */
-const OLDEST_DAYS = 366
-/** A script's clock or zone may be wrong by less than a day; beyond that the record is about no lesson we know. */
-const NEWEST_HOURS = 24
 /** A record without a lesson counts for the lesson that begins within these minutes. */
 const EARLY_MINUTES = 10
 
@@ -31,195 +40,290 @@ const RETRIED = new Set(['40001', '40P01', '23503'])
 const ATTEMPTS = 3
 
 /**
- * Answers in the order of `marks`, each for itself, when they are committed: one statement for all that
- * are well formed. Throws only when the database cannot be written, and then nothing was.
+ * Answers in the order of `marks`, each for itself, when they are committed: one statement for all that are well formed.
+ * What is refused is set aside before it is answered, unless `keepRefused` is false. Throws only when the database cannot be
+ * written; some of the marks may be stored then, and are duplicates when they come again.
  */
-export async function insertMarks(db: Database, marks: NewMark[], receivedAt: Date): Promise<MarkOutcome[]> {
-  const faults = marks.map((mark) => faultOf(mark, receivedAt))
-  const sound = marks.filter((_mark, index) => !faults[index])
-  const rows = sound.length > 0 ? await insertSound(db, sound, receivedAt) : []
+export async function insertMarks(db: Database, marks: NewMark[], receivedAt: Date, { keepRefused = true }: { keepRefused?: boolean } = {}): Promise<MarkOutcome[]> {
+  if (marks.length === 0) return []
+  const batch = batchOf(marks, receivedAt)
+  const outcomes = batch.faults
   const changed = new Map<string, LessonKey>()
-  for (const { held_on, lesson_id, outcome, doubted } of rows) if (outcome === 'stored' || doubted) changed.set(`${held_on} ${lesson_id}`, { held_on, lesson_id })
+  const change = (held_on: string, lesson_id: string) => changed.set(`${held_on} ${lesson_id}`, { held_on, lesson_id })
+
+  let { sheets, rows } = batch
+  let received = receivedOf(marks)
+  for (let attempt = 1; rows.length > 0 || received.length > 0; attempt++) {
+    if (attempt > ATTEMPTS) throw new Error('a doubted mark is on record, and its place is not seen')
+    const tellings = new Map((await write(db, { sheets, rows, received }, receivedAt)).map((telling) => [telling.place, telling]))
+    const again: number[] = []
+    for (const [at, { mark, index }] of rows.entries()) {
+      const telling = tellings.get(at + 1)
+      if (telling?.outcome === 'unseen') again.push(index)
+      else outcomes[index] = telling ? outcomeOf(telling.outcome, mark) : { outcome: 'stored' }
+      if (telling?.doubted_on && telling.doubted_in) change(telling.doubted_on, telling.doubted_in)
+      if (telling && telling.outcome !== 'stored') continue
+      const held_on = telling?.held_on ?? mark.held_on
+      const lesson_id = telling?.lesson_id ?? mark.lesson_id
+      if (held_on && lesson_id) change(held_on, lesson_id)
+    }
+    const rest = batchOf(again.flatMap((index) => marks[index] ?? []), receivedAt)
+    sheets = rest.sheets
+    rows = rest.rows.map((row) => ({ ...row, index: again[row.index] ?? row.index }))
+    received = []
+  }
   // The marks are safe; a screen that misses this news reads it with the next.
-  await announceRegisters(db, [...changed.values()]).catch(() => {})
-  let place = 0
-  return marks.map((mark, index) => {
-    const fault = faults[index]
-    if (fault) return fault
-    const row = rows[place++]
-    if (!row) throw new Error('a mark was left without an outcome')
-    return outcomeOf(row, mark)
+  if (changed.size > 0) announce(db, changed)
+
+  if (keepRefused) await keepWhatIsRefused(db, marks, outcomes, receivedAt)
+  return outcomes.map((outcome) => {
+    if (!outcome) throw new Error('a mark was left without an outcome')
+    return outcome
   })
 }
 
-interface InsertedRow {
-  held_on: string
-  lesson_id: string
-  outcome: 'stored' | 'duplicate' | 'unknown_student' | 'unknown_course' | 'unknown_lesson' | 'other_course' | 'other_time'
-  /** Something new is doubted in that lesson. */
-  doubted: boolean
+async function keepWhatIsRefused(db: Database, marks: NewMark[], outcomes: (MarkOutcome | undefined)[], receivedAt: Date): Promise<void> {
+  const refused: Refused[] = []
+  for (const [index, outcome] of outcomes.entries()) {
+    const mark = marks[index]
+    if (!mark || outcome?.outcome !== 'refused') continue
+    const { device_id, store_id: _store, ...record } = mark
+    refused.push({ record, device_id, code: outcome.code, field: outcome.field, reason: outcome.message })
+  }
+  if (refused.length > 0) await setAside(db, refused, receivedAt)
 }
 
-/** In the order of `marks`. Each column travels as one array: PostgreSQL reads them several times faster than JSON. */
-async function insertSound(db: Database, marks: NewMark[], receivedAt: Date, attempt = 1): Promise<InsertedRow[]> {
-  const column = (of: (mark: NewMark) => string | number | undefined): string => arrayLiteral(marks.map(of))
+/**
+ * Notes that marks of these storages have their final outcome, for marks that never come to insertMarks: refused by the
+ * contract, or set aside by the recorder. See [Note: What came of a storage].
+ */
+export async function saveReceived(db: Database, marks: Pick<NewMark, 'device_id' | 'store_id' | 'sequence'>[], receivedAt: Date): Promise<void> {
+  const received = receivedOf(marks)
+  if (received.length > 0) await write(db, { sheets: [], rows: [], received }, receivedAt)
+}
+
+/** For marks that were refused for good and never come to insertMarks: kept for the office, and counted for the storage that they came from. */
+export async function setAsideMarks(db: Database, refused: readonly Refused[], now: Date): Promise<void> {
+  await setAside(db, refused, now)
+  await saveReceived(db, refused.flatMap(({ record, device_id, store_id }) => (device_id === undefined ? [] : sequenceOf(record, device_id, store_id))), now)
+}
+
+const LARGEST_SEQUENCE = 2_147_483_646
+
+/** Where it can be read at all: what else is in the record does not matter. Empty: it cannot. */
+export function sequenceOf(record: unknown, device_id: string, store_id: string | undefined): { device_id: string; store_id: string; sequence: number }[] {
+  const sequence = typeof record === 'object' && record !== null && 'sequence' in record ? record.sequence : undefined
+  if (store_id === undefined || typeof sequence !== 'number' || !Number.isInteger(sequence) || sequence < 1 || sequence > LARGEST_SEQUENCE) return []
+  return [{ device_id, store_id, sequence }]
+}
+
+/** What there is to say of a mark beyond "stored, in the lesson that it names". */
+interface Telling {
+  /** Of its row, from 1. */
+  place: number
+  /** `unseen`: the doubt of a mark that another transaction was just writing; to be asked again. */
+  outcome: 'stored' | 'duplicate' | 'unseen' | 'unknown_student' | 'unknown_course' | 'unknown_lesson' | 'other_course' | 'other_time'
+  held_on: string | null
+  lesson_id: string | null
+  /** The lesson in which the mark is newly doubted, or null. */
+  doubted_on: string | null
+  doubted_in: string | null
+}
+
+/**
+ * One statement for all. Each column travels as one array: PostgreSQL reads them several times faster than JSON. What is gated by a count
+ * (of marks that were new, of marks that were sent) is compared only where something came a second time.
+ *
+ * Everything is written in one order, the same for all: mark_ids, marks, doubts, storages, each by its key. Two batches with
+ * the same marks then wait for each other, and never in a ring.
+ */
+async function write(db: Database, batch: { sheets: Sheet[]; rows: MarkRow[]; received: Received[] }, receivedAt: Date, attempt = 1): Promise<Telling[]> {
+  const { sheets, rows, received } = batch
+  const shared = (of: (sheet: Sheet) => string | undefined): string => arrayLiteral(sheets.map(of))
+  const column = (of: (row: MarkRow) => string | number | undefined): string => arrayLiteral(rows.map(of))
+  const at = receivedAt.toISOString()
   try {
-    return await db.sql<InsertedRow[]>`
+    return await db.sql<Telling[]>`
       -- Kept apart from what uses it, so that the plan does not depend on how many marks there are: then it is made once, and not for each batch.
       WITH columns AS MATERIALIZED (
-        SELECT ${marks.length}::integer AS marks,
-          ${column((mark) => mark.student_id)}::text::text[] AS student_id,
-          ${column((mark) => mark.course_id)}::text::text[] AS course_id,
-          ${column((mark) => new Date(mark.timestamp).toISOString())}::text::timestamptz[] AS "timestamp",
-          ${column((mark) => mark.confidence)}::text::double precision[] AS confidence,
-          ${column((mark) => mark.mark_id)}::text::uuid[] AS mark_id,
-          ${column((mark) => mark.lesson_id)}::text::text[] AS lesson_id,
-          ${column((mark) => mark.held_on)}::text::date[] AS held_on,
-          ${column((mark) => mark.model)}::text::text[] AS model,
-          ${column((mark) => mark.method)}::text::text[] AS method,
-          ${column((mark) => mark.doubt)}::text::text[] AS doubt,
-          ${column((mark) => mark.device_id)}::text::text[] AS device_id
-      ), sent AS MATERIALIZED (
-        SELECT r.place, s.student_id, c.course_id, r."timestamp", r.confidence, r.mark_id, r.lesson_id, r.held_on, r.model, r.method, r.doubt,
-          d.device_id, d.classroom_id AS device_room, (r."timestamp" AT TIME ZONE z.time_zone)::date AS local_date
+        SELECT ${sheets.length}::integer AS sheets,
+          ${shared((sheet) => sheet.device_id)}::text::text[] AS device_id,
+          ${shared((sheet) => sheet.course_id)}::text::text[] AS course_id,
+          ${shared((sheet) => sheet.lesson_id)}::text::text[] AS lesson_id,
+          ${shared((sheet) => sheet.held_on)}::text::date[] AS held_on,
+          ${shared((sheet) => sheet.model)}::text::text[] AS model,
+          ${shared((sheet) => sheet.method)}::text::text[] AS method,
+          ${rows.length}::integer AS marks,
+          ${column(({ sheet }) => sheet)}::text::integer[] AS sheet,
+          ${column(({ mark }) => mark.student_id)}::text::text[] AS student_id,
+          ${column((row) => row.at)}::text::timestamptz[] AS "timestamp",
+          ${column(({ mark }) => mark.clock_offset_ms)}::text::double precision[] AS clock_offset_ms,
+          ${column(({ mark }) => mark.confidence)}::text::double precision[] AS confidence,
+          ${column(({ mark }) => mark.mark_id)}::text::uuid[] AS mark_id,
+          ${column(({ mark }) => mark.doubt)}::text::text[] AS doubt
+      ), sheets AS MATERIALIZED (
+        SELECT h.sheet, h.lesson_id, h.held_on, h.model, h.method, c.course_id, d.device_id, d.classroom_id AS device_room,
+          l.lesson_id IS NOT NULL AS timetabled, l.course_id AS taught, l.classroom_id, l.starts_at, l.ends_at
         -- The planner takes generate_series for a thousand rows and arrays alone for ten, and would then compare each mark with each.
         FROM columns k CROSS JOIN LATERAL ROWS FROM (
-          generate_series(1, k.marks), unnest(k.student_id), unnest(k.course_id), unnest(k."timestamp"), unnest(k.confidence), unnest(k.mark_id), unnest(k.lesson_id), unnest(k.held_on), unnest(k.model), unnest(k.method), unnest(k.doubt), unnest(k.device_id)
-        ) AS r (place, student_id, course_id, "timestamp", confidence, mark_id, lesson_id, held_on, model, method, doubt, device_id)
-        CROSS JOIN (SELECT coalesce((SELECT time_zone FROM school), 'UTC') AS time_zone) z
+          generate_series(1, k.sheets), unnest(k.device_id), unnest(k.course_id), unnest(k.lesson_id), unnest(k.held_on), unnest(k.model), unnest(k.method)
+        ) AS h (sheet, device_id, course_id, lesson_id, held_on, model, method)
+        LEFT JOIN courses c ON c.course_id = h.course_id
+        LEFT JOIN devices d ON d.device_id = h.device_id
+        LEFT JOIN LATERAL (SELECT o.* FROM lessons_on(h.held_on) o WHERE o.lesson_id = h.lesson_id) l ON true
+      ), sent AS MATERIALIZED (
+        SELECT r.place, r.sheet, s.student_id, r."timestamp", r.clock_offset_ms, r.confidence, r.mark_id, r.doubt
+        FROM columns k CROSS JOIN LATERAL ROWS FROM (
+          generate_series(1, k.marks), unnest(k.sheet), unnest(k.student_id), unnest(k."timestamp"), unnest(k.clock_offset_ms), unnest(k.confidence), unnest(k.mark_id), unnest(k.doubt)
+        ) AS r (place, sheet, student_id, "timestamp", clock_offset_ms, confidence, mark_id, doubt)
         LEFT JOIN students s ON s.student_id = r.student_id
-        LEFT JOIN courses c ON c.course_id = r.course_id
-        LEFT JOIN devices d ON d.device_id = r.device_id
-      ), named AS MATERIALIZED (
-        SELECT l.lesson_id, l.held_on, l.course_id, l.classroom_id, l.starts_at, l.ends_at
-        FROM (SELECT DISTINCT held_on, lesson_id FROM sent WHERE lesson_id IS NOT NULL) k
-        CROSS JOIN LATERAL lessons_on(k.held_on) l
-        WHERE l.lesson_id = k.lesson_id
+      ), unnamed AS MATERIALIZED (
+        SELECT r.place, r."timestamp", h.course_id, h.device_room, (r."timestamp" AT TIME ZONE z.time_zone)::date AS local_date
+        FROM sheets h JOIN sent r ON r.sheet = h.sheet
+        CROSS JOIN (SELECT coalesce((SELECT time_zone FROM school), 'UTC') AS time_zone) z
+        WHERE h.lesson_id IS NULL AND EXISTS (SELECT FROM sheets WHERE lesson_id IS NULL)
       ), near AS MATERIALIZED (
         SELECT l.lesson_id, l.held_on, l.course_id, l.classroom_id, l.starts_at, l.ends_at
-        FROM (SELECT DISTINCT course_id, local_date + n AS held_on FROM sent CROSS JOIN generate_series(-1, 1) n WHERE lesson_id IS NULL) k
+        FROM (SELECT DISTINCT course_id, local_date + n AS held_on FROM unnamed CROSS JOIN generate_series(-1, 1) n) k
         CROSS JOIN LATERAL lessons_on(k.held_on) l
         WHERE l.course_id = k.course_id
       ), found AS (
-        SELECT DISTINCT ON (r.place) r.place, f.lesson_id, f.held_on, f.classroom_id
-        FROM sent r
-        JOIN near f ON f.course_id = r.course_id AND f.ends_at > r."timestamp" AND f.starts_at <= r."timestamp" + ${EARLY_MINUTES} * interval '1 minute'
-        WHERE r.lesson_id IS NULL
+        SELECT DISTINCT ON (r.place) r.place, r.local_date, f.lesson_id, f.held_on, f.classroom_id
+        FROM unnamed r
+        LEFT JOIN near f ON f.course_id = r.course_id AND f.ends_at > r."timestamp" AND f.starts_at <= r."timestamp" + ${EARLY_MINUTES} * interval '1 minute'
         ORDER BY r.place, f.classroom_id = r.device_room DESC NULLS LAST, f.starts_at <= r."timestamp" DESC, f.starts_at, f.lesson_id
       ), placed AS (
-        SELECT r.place, r.student_id, r.course_id, r."timestamp", r.confidence, r.mark_id, r.model, r.method, r.doubt, r.device_id,
-          coalesce(f.held_on, r.held_on, r.local_date) AS held_on,
-          coalesce(f.lesson_id, r.lesson_id, 'unscheduled.' || r.course_id) AS lesson_id,
-          coalesce(n.classroom_id, f.classroom_id, r.device_room) AS classroom_id,
+        SELECT r.place, r.student_id, h.course_id, r."timestamp", r.clock_offset_ms, r.confidence, r.mark_id, h.model, h.method, r.doubt, h.device_id, h.lesson_id IS NOT NULL AS named,
+          coalesce(h.held_on, f.held_on, f.local_date) AS held_on,
+          coalesce(h.lesson_id, f.lesson_id, 'unscheduled.' || h.course_id) AS lesson_id,
+          coalesce(h.classroom_id, f.classroom_id, h.device_room) AS classroom_id,
           CASE
             WHEN r.student_id IS NULL THEN 'unknown_student'
-            WHEN r.course_id IS NULL THEN 'unknown_course'
-            WHEN r.lesson_id IS NULL THEN NULL
-            WHEN r.lesson_id = 'unscheduled.' || r.course_id THEN
-              CASE WHEN abs(r.held_on - r.local_date) > 1 THEN 'other_time' END
-            WHEN n.lesson_id IS NULL THEN 'unknown_lesson'
-            WHEN n.course_id <> r.course_id THEN 'other_course'
-            WHEN r."timestamp" < n.starts_at - interval '1 day' OR r."timestamp" > n.ends_at + interval '1 day' THEN 'other_time'
+            WHEN h.course_id IS NULL THEN 'unknown_course'
+            WHEN h.lesson_id IS NULL THEN NULL
+            WHEN h.lesson_id = 'unscheduled.' || h.course_id THEN
+              CASE WHEN abs(h.held_on - (r."timestamp" AT TIME ZONE z.time_zone)::date) > 1 THEN 'other_time' END
+            WHEN NOT h.timetabled THEN 'unknown_lesson'
+            WHEN h.taught <> h.course_id THEN 'other_course'
+            WHEN r."timestamp" < h.starts_at - interval '1 day' OR r."timestamp" > h.ends_at + interval '1 day' THEN 'other_time'
           END AS fault
         FROM sent r
-        LEFT JOIN named n ON n.held_on = r.held_on AND n.lesson_id = r.lesson_id
+        JOIN sheets h ON h.sheet = r.sheet
         LEFT JOIN found f ON f.place = r.place
+        CROSS JOIN (SELECT coalesce((SELECT time_zone FROM school), 'UTC') AS time_zone) z
       ), judged AS MATERIALIZED (
         SELECT p.*, p.fault IS NULL AS good FROM placed p
+      ), claimed AS MATERIALIZED (
+        INSERT INTO mark_ids AS i (mark_id, student_id, held_on, lesson_id)
+        SELECT mark_id, student_id, held_on, lesson_id FROM judged WHERE good AND mark_id IS NOT NULL
+        ORDER BY mark_id, student_id, place
+        ON CONFLICT DO NOTHING
+        RETURNING i.mark_id, i.student_id, i.held_on, i.lesson_id
+      ), fresh AS (
+        -- Nearly always all of them are: then nothing is compared.
+        SELECT j.* FROM judged j
+        WHERE j.good AND (SELECT count(*) FROM claimed) = (SELECT count(mark_id) FROM judged WHERE good)
+        UNION ALL
+        SELECT j.* FROM judged j
+        LEFT JOIN claimed c ON c.mark_id = j.mark_id AND c.student_id = j.student_id AND c.held_on = j.held_on AND c.lesson_id = j.lesson_id
+        WHERE j.good AND (j.mark_id IS NULL OR c.mark_id IS NOT NULL)
+          AND (SELECT count(*) FROM claimed) < (SELECT count(mark_id) FROM judged WHERE good)
       ), first AS MATERIALIZED (
-        SELECT DISTINCT ON (held_on, lesson_id, student_id) * FROM judged WHERE good ORDER BY held_on, lesson_id, student_id, place
-      ), written AS (
-        INSERT INTO attendance_logs AS a (student_id, course_id, "timestamp", confidence, mark_id, lesson_id, held_on, classroom_id, device_id, model, method, received_at)
-        SELECT student_id, course_id, "timestamp", confidence, mark_id, lesson_id, held_on, classroom_id, device_id, model, method, ${receivedAt.toISOString()}::timestamptz
+        SELECT DISTINCT ON (held_on, lesson_id, student_id) * FROM fresh ORDER BY held_on, lesson_id, student_id, place
+      ), written AS MATERIALIZED (
+        INSERT INTO attendance_logs AS a (student_id, course_id, "timestamp", device_timestamp, confidence, mark_id, lesson_id, held_on, classroom_id, device_id, model, method, received_at)
+        SELECT student_id, course_id, "timestamp", "timestamp" - clock_offset_ms * interval '1 millisecond', confidence, mark_id, lesson_id, held_on, classroom_id, device_id, model, method, ${at}::timestamptz
         FROM first
-        -- One order for all: two batches with the same marks then wait for each other, and never in a ring.
         ORDER BY held_on, lesson_id, student_id
         ON CONFLICT (held_on, lesson_id, student_id) DO NOTHING
         RETURNING a.held_on, a.lesson_id, a.student_id
       ), stored AS (
+        SELECT f.place FROM first f WHERE (SELECT count(*) FROM written) = (SELECT count(*) FROM first)
+        UNION ALL
         SELECT f.place FROM first f JOIN written w ON w.held_on = f.held_on AND w.lesson_id = f.lesson_id AND w.student_id = f.student_id
-      ), doubted AS (
+        WHERE (SELECT count(*) FROM written) < (SELECT count(*) FROM first)
+      ), doubtful AS MATERIALIZED (
+        -- Beside the mark that is on record: the same mark may have come before with another date. NULL: it is being written now, and not seen.
+        SELECT j.place, j.student_id, j.doubt, j.device_id,
+          CASE WHEN j.mark_id IS NULL THEN j.held_on ELSE coalesce(c.held_on, k.held_on) END AS held_on,
+          CASE WHEN j.mark_id IS NULL THEN j.lesson_id ELSE coalesce(c.lesson_id, k.lesson_id) END AS lesson_id
+        FROM judged j
+        LEFT JOIN claimed c ON c.mark_id = j.mark_id AND c.student_id = j.student_id
+        LEFT JOIN LATERAL (SELECT i.held_on, i.lesson_id FROM mark_ids i WHERE i.mark_id = j.mark_id AND i.student_id = j.student_id LIMIT 1) k ON true
+        WHERE j.good AND j.doubt IS NOT NULL
+      ), doubted AS MATERIALIZED (
         INSERT INTO mark_doubts AS b (held_on, lesson_id, student_id, doubt, device_id, received_at)
-        SELECT held_on, lesson_id, student_id, doubt, device_id, ${receivedAt.toISOString()}::timestamptz
-        FROM judged WHERE good AND doubt IS NOT NULL
+        SELECT held_on, lesson_id, student_id, doubt, device_id, ${at}::timestamptz
+        FROM doubtful WHERE held_on IS NOT NULL AND (SELECT count(*) FROM written) >= 0
         ORDER BY held_on, lesson_id, student_id, doubt
         ON CONFLICT DO NOTHING
         RETURNING b.held_on, b.lesson_id
+      ), counted AS (
+        INSERT INTO device_stores AS s (device_id, store_id, first_at, last_at, received)
+        SELECT d.device_id, r.store_id, ${at}::timestamptz, ${at}::timestamptz, r.sequences
+        FROM unnest(${arrayLiteral(received.map(({ device_id }) => device_id))}::text::text[], ${arrayLiteral(received.map(({ store_id }) => store_id))}::text::uuid[],
+          ${arrayLiteral(received.map(({ sequences }) => sequences))}::text::int4multirange[]) AS r (device_id, store_id, sequences)
+        JOIN devices d ON d.device_id = r.device_id
+        WHERE (SELECT count(*) FROM written) >= 0 AND (SELECT count(*) FROM doubted) >= 0
+        ORDER BY d.device_id, r.store_id
+        ON CONFLICT (device_id, store_id) DO UPDATE SET received = s.received + excluded.received, last_at = greatest(s.last_at, excluded.last_at)
+        WHERE NOT s.received @> excluded.received
       )
-      SELECT j.held_on::text AS held_on, j.lesson_id,
-        coalesce(j.fault, CASE WHEN s.place IS NULL THEN 'duplicate' ELSE 'stored' END) AS outcome,
-        j.doubt IS NOT NULL AND (j.held_on, j.lesson_id) IN (SELECT held_on, lesson_id FROM doubted) AS doubted
+      SELECT j.place,
+        coalesce(j.fault, CASE WHEN s.place IS NOT NULL THEN 'stored' WHEN b.place IS NOT NULL AND b.held_on IS NULL THEN 'unseen' ELSE 'duplicate' END) AS outcome,
+        j.held_on::text AS held_on, j.lesson_id, n.held_on::text AS doubted_on, n.lesson_id AS doubted_in
       FROM judged j
       LEFT JOIN stored s ON s.place = j.place
-      ORDER BY j.place`
+      LEFT JOIN doubtful b ON b.place = j.place
+      LEFT JOIN (SELECT DISTINCT held_on, lesson_id FROM doubted) n ON n.held_on = b.held_on AND n.lesson_id = b.lesson_id
+      WHERE (s.place IS NULL OR NOT j.named OR b.place IS NOT NULL)
+        AND ((SELECT count(*) FROM written) < ${rows.length} OR EXISTS (SELECT FROM doubtful) OR EXISTS (SELECT FROM sheets WHERE lesson_id IS NULL))`
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    if (attempt < ATTEMPTS && RETRIED.has(code)) return insertSound(db, marks, receivedAt, attempt + 1)
+    if (attempt < ATTEMPTS && RETRIED.has(code)) return write(db, batch, receivedAt, attempt + 1)
     throw error
   }
 }
 
-/** An array as PostgreSQL reads it; undefined: NULL. No value that faultOf lets through holds a quote or a backslash. */
+/** An array as PostgreSQL reads it; undefined: NULL. No value that batchOf lets through holds a quote or a backslash. */
 function arrayLiteral(values: (string | number | undefined)[]): string {
   return `{${values.map((value) => (value === undefined ? 'NULL' : `"${value}"`)).join(',')}}`
 }
 
-function outcomeOf(row: InsertedRow, mark: NewMark): MarkOutcome {
-  switch (row.outcome) {
+function outcomeOf(outcome: Exclude<Telling['outcome'], 'unseen'>, mark: NewMark): MarkOutcome {
+  switch (outcome) {
     case 'stored':
     case 'duplicate':
-      return { outcome: row.outcome }
+      return { outcome }
     case 'unknown_student':
-      return refused('unknown_student', 'student_id', `there is no student ${mark.student_id}`)
+      return refusal('unknown_student', 'student_id', `there is no student ${mark.student_id}`)
     case 'unknown_course':
-      return refused('unknown_course', 'course_id', `there is no course ${mark.course_id}`)
+      return refusal('unknown_course', 'course_id', `there is no course ${mark.course_id}`)
     case 'unknown_lesson':
-      return refused('unknown_lesson', 'lesson_id', `the timetable has no lesson ${mark.lesson_id} on ${mark.held_on}`)
+      return refusal('unknown_lesson', 'lesson_id', `the timetable has no lesson ${mark.lesson_id} on ${mark.held_on}`)
     case 'other_course':
-      return refused('unknown_lesson', 'lesson_id', `lesson ${mark.lesson_id} is not a lesson of course ${mark.course_id}`)
+      return refusal('unknown_lesson', 'lesson_id', `lesson ${mark.lesson_id} is not a lesson of course ${mark.course_id}`)
     case 'other_time':
-      return refused('unknown_lesson', 'held_on', `lesson ${mark.lesson_id} of ${mark.held_on} is more than a day from ${mark.timestamp}`)
+      return refusal('unknown_lesson', 'held_on', `lesson ${mark.lesson_id} of ${mark.held_on} is more than a day from ${mark.timestamp}`)
   }
 }
 
-function refused(code: RefusalCode, field: string, message: string): MarkOutcome {
-  return { outcome: 'refused', code, field, message }
-}
+/** What is to be told while the announcement before is under way, for each database. */
+const untold = new WeakMap<Database, Map<string, LessonKey>>()
 
-const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
-const DATE = /^\d{4}-\d{2}-\d{2}$/
-const METHODS: ReadonlySet<MarkMethod> = new Set(['face', 'face_and_tap', 'face_and_pin', 'pin'])
-const DOUBTS: ReadonlySet<Doubt> = new Set(['no_life_seen', 'looks_like_a_picture'])
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
-/**
- * What would make the whole statement fail, and not this mark alone. The server has parsed its records
- * with the contract; a queue may hold what an older version parsed.
- */
-function faultOf(mark: NewMark, receivedAt: Date): MarkOutcome | undefined {
-  const invalid = (field: string, message: string) => refused('invalid_record', field, message)
-  for (const field of ['student_id', 'course_id', 'device_id'] as const) {
-    if (typeof mark[field] !== 'string' || !ID.test(mark[field])) return invalid(field, 'must be an identifier')
+/** Nobody waits for the news, and at 9 AM one announcement tells of many batches. */
+function announce(db: Database, changed: Map<string, LessonKey>): void {
+  const waiting = untold.get(db)
+  if (waiting) {
+    for (const [name, key] of changed) waiting.set(name, key)
+    return
   }
-  if (`unscheduled.${mark.course_id}`.length > 64 && mark.lesson_id === undefined) return invalid('course_id', 'is too long for a record without a lesson')
-  if (mark.lesson_id !== undefined && !ID.test(mark.lesson_id)) return invalid('lesson_id', 'must be an identifier')
-  if (mark.held_on !== undefined && !isDate(mark.held_on)) return invalid('held_on', 'must be a date such as 2024-01-15')
-  if ((mark.lesson_id === undefined) !== (mark.held_on === undefined)) return invalid('held_on', 'must be sent together with lesson_id, or both left out')
-  if (mark.mark_id !== undefined && !UUID.test(mark.mark_id)) return invalid('mark_id', 'must be a UUID')
-  if (mark.model !== undefined && !ID.test(mark.model)) return invalid('model', 'must be an identifier')
-  if (mark.method !== undefined && !METHODS.has(mark.method)) return invalid('method', `must be one of ${[...METHODS].join(', ')}`)
-  if (mark.doubt !== undefined && !DOUBTS.has(mark.doubt)) return invalid('doubt', `must be one of ${[...DOUBTS].join(', ')}`)
-  if (!(mark.confidence >= 0 && mark.confidence <= 1)) return invalid('confidence', 'must be between 0 and 1')
-  const age = receivedAt.getTime() - Date.parse(mark.timestamp)
-  if (Number.isNaN(age)) return invalid('timestamp', 'must be an ISO 8601 instant with a zone, such as 2024-01-15T09:05:23Z')
-  if (age > OLDEST_DAYS * 86_400_000) return refused('timestamp_out_of_range', 'timestamp', `is more than ${OLDEST_DAYS} days ago`)
-  if (age < -NEWEST_HOURS * 3_600_000) return refused('timestamp_out_of_range', 'timestamp', `is more than ${NEWEST_HOURS} hours ahead`)
-  return undefined
-}
-
-function isDate(text: string): boolean {
-  // JavaScript counts a year 0, PostgreSQL does not.
-  return DATE.test(text) && !text.startsWith('0000') && !Number.isNaN(Date.parse(text)) && new Date(text).toISOString().startsWith(text)
+  untold.set(db, new Map())
+  void announceRegisters(db, [...changed.values()]).catch(() => {}).then(() => {
+    const next = untold.get(db)
+    untold.delete(db)
+    if (next && next.size > 0) announce(db, next)
+  })
 }
 
 /** Newest first: the lessons in which something was recorded of the student. Undefined: no such student. */

@@ -16,6 +16,8 @@ export async function migrate(db: Database): Promise<void> {
   const files = await Promise.all(names.map(async (name) => ({ name, text: await readFile(join(FOLDER, name), 'utf8') })))
   const held = await db.sql.reserve()
   try {
+    // The server that has the lock may be changing a whole table, and so may we.
+    await held`SELECT set_config('statement_timeout', '0', false)`
     await held`SELECT pg_advisory_lock(hashtext('fastrackai.migrate'))`
     await held`CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`
     const applied = new Map((await held<{ name: string; sha256: string }[]>`SELECT name, sha256 FROM schema_migrations`).map((row) => [row.name, row.sha256]))
@@ -40,6 +42,7 @@ export async function migrate(db: Database): Promise<void> {
     }
   } finally {
     await held`SELECT pg_advisory_unlock(hashtext('fastrackai.migrate'))`.catch(() => {})
+    await held`RESET statement_timeout`.catch(() => {})
     held.release()
   }
 }

@@ -11,6 +11,8 @@ import type { Embedded } from './embedded.ts'
 import { isRunning } from './embedded/postmaster.ts'
 import { migrate } from './migrate.ts'
 import { ensureMonths } from './partitions.ts'
+import { roomOutline, scheduleOf } from './roster.ts'
+import type { RoomSchedule } from './roster.ts'
 import { seedDemoSchool } from './seed.ts'
 
 const TEMPLATE = 'template_school'
@@ -22,7 +24,7 @@ export async function openTestDatabase(): Promise<{ db: Database; url: string; c
   running ??= start()
   const { embedded } = await running
   const name = `school_${randomBytes(6).toString('hex')}`
-  const admin = await connect(embedded.url)
+  const admin = await connect(embedded.url, { statementTimeoutMs: 0 })
   await admin.sql`CREATE DATABASE ${admin.sql(name)} TEMPLATE ${admin.sql(TEMPLATE)}`
   await admin.close()
   const url = databaseUrl(embedded.url, name)
@@ -38,6 +40,12 @@ export async function openDemoSchool(now: Date, timeZone = 'Europe/Stockholm'): 
   return opened
 }
 
+/** What a room's kiosk may know, as a poll brings it. */
+export async function roomSchedule(db: Database, roomId: string, at: Date): Promise<RoomSchedule | undefined> {
+  const outline = await roomOutline(db, roomId, at)
+  return outline && scheduleOf(db, outline)
+}
+
 export const DEVICE_KEY = 'k'.repeat(43)
 export const OFFICE_PASSWORD = 'an office password for tests'
 
@@ -47,7 +55,7 @@ async function start(): Promise<{ embedded: Embedded; dataDir: string }> {
   // As root PostgreSQL runs as another user, who must get in.
   await chmod(dataDir, 0o755)
   const embedded = await startEmbedded({ dataDir, log: () => {} })
-  const admin = await connect(embedded.url)
+  const admin = await connect(embedded.url, { statementTimeoutMs: 0 })
   await admin.sql`CREATE DATABASE ${admin.sql(TEMPLATE)}`
   await admin.close()
   const template = await connect(databaseUrl(embedded.url, TEMPLATE))
