@@ -4,7 +4,7 @@ import { Lessons, Register, StudentHistory } from '#contract/register'
 import { LATE_AFTER_MINUTES } from '#contract/register'
 import type { CorrectedStatus, Status } from '#contract/register'
 import type { Database } from './connect.ts'
-import { saveHeartbeat } from './devices.ts'
+import { saveHeartbeat } from './heartbeats.ts'
 import { courseHistory, insertMarks, studentHistory } from './marks.ts'
 import { ensureMonths } from './partitions.ts'
 import { saveEnrolment } from './people.ts'
@@ -71,6 +71,32 @@ test('a register says how each mark came about, and of its doubts the gravest', 
   expect(await said()).toMatchObject({ S002: ['face', 'looks_like_a_picture'], S003: ['face_and_tap', 'looks_like_a_picture'] })
   // A doubt changes no status.
   expect(await statusOf(held, 'S002', held.at(5))).toBe('present')
+})
+
+test('a history that is cut short is the beginning of the whole one, whatever was recorded and however late', async () => {
+  const first = await nextWeek()
+  const lessons = [first, ...(await Promise.all(Array.from({ length: 5 }, nextWeek)))]
+  const whole = { from: first.at(-3 * 1440).toISOString(), to: lessons.at(-1)!.at(5 * 1440).toISOString() }
+  const statuses: CorrectedStatus[] = ['present', 'late', 'absent', 'excused']
+  for (const [n, held] of lessons.entries()) {
+    // Up to a day before the lesson, and up to a day after it.
+    for (const [s, minutes] of [[1, -1430], [2, 0], [3, 1490], [4, 70 * n]] as const) if ((n + s) % 4 > 0) await mark(held, `S00${s}`, minutes)
+    if (n % 2 === 0) await correct(held, 'S005', statuses[n % 4]!, held.at(61))
+    await insertMarks(db, [{ student_id: 'S006', course_id: held.course_id, timestamp: held.at(-3000 - n).toISOString(), confidence: 1, lesson_id: `unscheduled.${held.course_id}`, held_on: held.at(-3000 - n).toISOString().slice(0, 10), device_id: 'pi-lab301' }], held.at(0))
+  }
+  const now = lessons.at(-1)!.at(2000)
+  for (const bounds of [whole, { ...whole, from: lessons[2]!.at(-1400).toISOString() }, { ...whole, to: lessons[4]!.at(30).toISOString() }]) {
+    const all = (await courseHistory(db, first.course_id, { ...bounds, limit: 1000 }, now))!.records
+    expect(all.length).toBeGreaterThan(20)
+    for (const limit of [1, 2, 3, 5, 8, 13, 21, all.length]) {
+      expect((await courseHistory(db, first.course_id, { ...bounds, limit }, now))!.records).toEqual(all.slice(0, limit))
+      expect((await courseHistory(db, first.course_id, { ...bounds, limit, room_id: 'LAB-301' }, now))!.records).toEqual(all.slice(0, limit))
+    }
+    for (const student of ['S001', 'S003', 'S005', 'S006']) {
+      const own = (await studentHistory(db, student, { ...bounds, limit: 1000 }, now))!.records
+      for (const limit of [1, 2, 4, 7]) expect((await studentHistory(db, student, { ...bounds, limit }, now))!.records).toEqual(own.slice(0, limit))
+    }
+  }
 })
 
 describe('absent is written only for a lesson whose register was really taken', () => {

@@ -16,19 +16,21 @@ export async function lessonsOn(db: Database, date: string | undefined, now: Dat
   const [school] = await db.sql<{ date: string; time_zone: string }[]>`
     SELECT coalesce(${date ?? null}::date, (${at}::timestamptz AT TIME ZONE time_zone)::date)::text AS date, time_zone FROM school`
   if (!school) throw new Error('the database has no school row')
-  return { date: school.date, time_zone: school.time_zone, now: at, lessons: await summaries(db.sql, school.date, null, at) }
+  return { date: school.date, time_zone: school.time_zone, now: at, lessons: await summaries(db.sql, school.date, at) }
 }
 
 /** Undefined: the timetable has no such lesson on that date. */
 export async function register(db: Database, heldOn: string, lessonId: string, now: Date): Promise<Register | undefined> {
   const at = now.toISOString()
-  // One snapshot, so that the lesson's sums are the sums of its entries.
+  // One snapshot, so that lesson and entries are of one moment.
   return db.sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (sql) => {
-    const [lesson] = await summaries(sql, heldOn, lessonId, at)
-    if (!lesson) return undefined
-    const [school] = await sql<{ time_zone: string }[]>`SELECT time_zone FROM school`
-    const rows = await sql<(EntryRow & HowMarked)[]>`
-      SELECT ${entryColumns(sql)}, m.method,
+    const [held] = await sql<(Omit<LessonSummary, 'enrolled' | 'here'> & { time_zone: string })[]>`
+      SELECT ${lessonColumns(sql)}, (SELECT time_zone FROM school) AS time_zone
+      FROM lessons_held(${heldOn}::date, ${heldOn}::date) l JOIN courses c ON c.course_id = l.course_id
+      WHERE l.lesson_id = ${lessonId}`
+    if (!held) return undefined
+    const rows = await sql<(EntryRow & HowMarked & { enrolled: boolean })[]>`
+      SELECT ${entryColumns(sql)}, x.enrolled, m.method,
         -- Of two doubts the graver one.
         (SELECT d.doubt FROM mark_doubts d
          WHERE d.held_on = m.held_on AND d.lesson_id = m.lesson_id AND d.student_id = m.student_id
@@ -37,24 +39,30 @@ export async function register(db: Database, heldOn: string, lessonId: string, n
       JOIN students s ON s.student_id = x.student_id
       LEFT JOIN attendance_logs m ON m.held_on = ${heldOn}::date AND m.lesson_id = ${lessonId} AND m.student_id = x.student_id
       ORDER BY s.last_name COLLATE "C", s.first_name COLLATE "C", s.student_id COLLATE "C"`
-    return { lesson, time_zone: school?.time_zone ?? 'UTC', now: at, entries: rows.map((row) => entryOf(row, row)) }
+    const { time_zone, ...lesson } = held
+    const enrolled = rows.filter((row) => row.enrolled).length
+    const here = rows.filter(({ status }) => status === 'present' || status === 'late').length
+    return { lesson: { ...lesson, enrolled, here }, time_zone, now: at, entries: rows.map((row) => entryOf(row, row)) }
   }) as Promise<Register | undefined>
 }
 
-function summaries(sql: Database['sql'] | postgres.TransactionSql, date: string, lessonId: string | null, at: string): Promise<LessonSummary[]> {
+function summaries(sql: Database['sql'], date: string, at: string): Promise<LessonSummary[]> {
   return sql<LessonSummary[]>`
-    SELECT l.lesson_id, l.held_on::text AS held_on, l.course_id, c.course_code, c.course_name, l.classroom_id AS room_id,
-      ${iso(sql, sql`l.starts_at`)} AS starts_at, ${iso(sql, sql`l.ends_at`)} AS ends_at,
-      (count(*) FILTER (WHERE x.enrolled))::integer AS enrolled,
-      (count(*) FILTER (WHERE x.status IN ('present', 'late')))::integer AS here,
-      register_taken(l.held_on, l.lesson_id, l.starts_at, l.ends_at) AS taken
+    SELECT ${lessonColumns(sql)}, coalesce(x.enrolled, 0)::integer AS enrolled, coalesce(x.here, 0)::integer AS here
     FROM lessons_held(${date}::date, ${date}::date) l
     JOIN courses c ON c.course_id = l.course_id
-    LEFT JOIN register_entries(${date}::date, ${date}::date, ${at}::timestamptz, ${lessonId}::text, NULL, NULL) x
-      ON x.held_on = l.held_on AND x.lesson_id = l.lesson_id
-    WHERE ${lessonId}::text IS NULL OR l.lesson_id = ${lessonId}::text
-    GROUP BY l.lesson_id, l.held_on, l.course_id, c.course_code, c.course_name, l.classroom_id, l.starts_at, l.ends_at
+    LEFT JOIN (
+      SELECT e.lesson_id, count(*) FILTER (WHERE e.enrolled) AS enrolled, count(*) FILTER (WHERE e.status IN ('present', 'late')) AS here
+      FROM register_entries(${date}::date, ${date}::date, ${at}::timestamptz, NULL, NULL, NULL) e GROUP BY e.lesson_id
+    ) x ON x.lesson_id = l.lesson_id
     ORDER BY l.starts_at, l.classroom_id COLLATE "C", l.lesson_id COLLATE "C"`
+}
+
+/** Columns of a LessonSummary, but for its sums, from lessons_held AS l and courses AS c. */
+function lessonColumns(sql: Database['sql'] | postgres.TransactionSql) {
+  return sql`l.lesson_id, l.held_on::text AS held_on, l.course_id, c.course_code, c.course_name, l.classroom_id AS room_id,
+    ${iso(sql, sql`l.starts_at`)} AS starts_at, ${iso(sql, sql`l.ends_at`)} AS ends_at,
+    register_taken(l.held_on, l.lesson_id, l.starts_at, l.ends_at) AS taken`
 }
 
 /**
@@ -79,6 +87,9 @@ export async function saveCorrection(
   return true
 }
 
+/** A mark is at most a day from its lesson, a lesson ends at most a day after its date, and zones are at most a day apart; and one to spare. */
+const DAYS_APART = 4
+
 /** Instants as they travel; `from` inclusive, `to` exclusive. */
 export interface HistoryBounds {
   from: string
@@ -101,18 +112,31 @@ export async function historyEntries(
   const student = 'student_id' in of ? of.student_id : null
   const course = 'course_id' in of ? of.course_id : null
   const { sql } = db
+  const inRoom = (column: postgres.PendingQuery<postgres.Row[]>) =>
+    room_id === undefined ? sql`true` : sql`${column} IN (SELECT t.course_id FROM schedules t WHERE t.classroom_id = ${room_id})`
+  // Each mark is an entry: where there are as many as are asked for, nothing older than the oldest of them needs to be looked
+  // at, but for the days that a mark and its lesson's date may lie apart.
+  const oldestNeeded = sql`(
+    SELECT m.held_on - ${DAYS_APART}::integer FROM attendance_logs m
+    WHERE ${student === null ? sql`m.course_id = ${course}` : sql`m.student_id = ${student}`}
+      AND m.held_on BETWEEN ${from}::timestamptz::date - ${DAYS_APART}::integer AND ${to}::timestamptz::date + ${DAYS_APART}::integer
+      AND m."timestamp" >= ${from}::timestamptz AND m."timestamp" < ${to}::timestamptz AND ${inRoom(sql`m.course_id`)}
+    ORDER BY m.held_on DESC OFFSET ${limit - 1} LIMIT 1)`
   const rows = await sql<(EntryRow & Pick<HistoryEntry, 'course_id' | 'lesson_id' | 'held_on'>)[]>`
     SELECT ${entryColumns(sql)}, x.course_id, x.lesson_id, x.held_on::text AS held_on
-    FROM school
-    CROSS JOIN LATERAL register_entries(
-      (${from}::timestamptz AT TIME ZONE school.time_zone)::date - 2, (${to}::timestamptz AT TIME ZONE school.time_zone)::date + 2,
-      ${now.toISOString()}::timestamptz, NULL, ${course}::text, ${student}::text) x
+    FROM (
+      SELECT e.*, coalesce(e."timestamp", e.starts_at) AS at
+      FROM school
+      CROSS JOIN LATERAL register_entries(
+        greatest((${from}::timestamptz AT TIME ZONE school.time_zone)::date - 2, ${oldestNeeded}), (${to}::timestamptz AT TIME ZONE school.time_zone)::date + 2,
+        ${now.toISOString()}::timestamptz, NULL, ${course}::text, ${student}::text) e
+      WHERE e.status NOT IN ('expected', 'not_taken')
+        AND coalesce(e."timestamp", e.starts_at) >= ${from}::timestamptz AND coalesce(e."timestamp", e.starts_at) < ${to}::timestamptz AND ${inRoom(sql`e.course_id`)}
+      ORDER BY at DESC, e.lesson_id COLLATE "C", e.student_id COLLATE "C"
+      LIMIT ${limit}
+    ) x
     JOIN students s ON s.student_id = x.student_id
-    WHERE x.status NOT IN ('expected', 'not_taken')
-      AND coalesce(x."timestamp", x.starts_at) >= ${from}::timestamptz AND coalesce(x."timestamp", x.starts_at) < ${to}::timestamptz
-      AND (${room_id ?? null}::text IS NULL OR x.course_id IN (SELECT t.course_id FROM schedules t WHERE t.classroom_id = ${room_id ?? null}))
-    ORDER BY coalesce(x."timestamp", x.starts_at) DESC, x.lesson_id COLLATE "C", x.student_id COLLATE "C"
-    LIMIT ${limit}`
+    ORDER BY x.at DESC, x.lesson_id COLLATE "C", x.student_id COLLATE "C"`
   return rows.map((row) => {
     const { student_id, first_name, last_name, status, mark, corrections } = entryOf(row)
     const { course_id, lesson_id, held_on } = row

@@ -1,0 +1,62 @@
+/** Attendance over months, in percent: of a student, of a course, of the school. For staff and scripts. */
+import { Hono } from 'hono'
+import { z } from 'zod'
+import { CourseId, StudentId } from '#contract/ids'
+import { ReportQuery } from '#contract/report'
+import { courseReport, presentMonth, schoolReport, studentReport } from '../../db/reports.ts'
+import type { ReportMonths } from '../../db/reports.ts'
+import type { AppEnv, AppParts } from '../app-parts.ts'
+import { onlyFor } from '../identity.ts'
+import { Refusal, refusalOfField } from '../problem.ts'
+import { parse } from '../request-body.ts'
+
+/** A school year, whenever it begins. */
+const DEFAULT_MONTHS = 12
+/** From a student's first day to the last. */
+const MOST_MONTHS = 120
+
+export function reportRoutes(parts: AppParts): Hono<AppEnv> {
+  const { db, now } = parts
+  const routes = new Hono<AppEnv>()
+  const forStaff = onlyFor(parts, 'script', 'office', 'teacher')
+
+  async function monthsOf(query: Record<string, string>): Promise<ReportMonths> {
+    const asked = parse(ReportQuery, query)
+    const to = asked.to ?? (await presentMonth(db, now()))
+    const from = asked.from ?? monthBefore(to, DEFAULT_MONTHS - 1)
+    const months = countMonths(from, to)
+    if (months < 1) throw refusalOfField('invalid_request', 'from', `must not be after to (${to})`)
+    if (months > MOST_MONTHS) throw refusalOfField('invalid_request', 'from', `must be at most ${MOST_MONTHS} months before to; ask for a longer time in parts`)
+    return { from, to }
+  }
+
+  routes.get('/api/v1/reports/student/:student_id', forStaff, async (c) => {
+    const { student_id } = parse(z.object({ student_id: StudentId }), c.req.param())
+    const report = await studentReport(db, student_id, await monthsOf(c.req.query()), now())
+    if (!report) throw new Refusal('not_found', `there is no student ${student_id}`)
+    return c.json(report)
+  })
+
+  routes.get('/api/v1/reports/course/:course_id', forStaff, async (c) => {
+    const { course_id } = parse(z.object({ course_id: CourseId }), c.req.param())
+    const report = await courseReport(db, course_id, await monthsOf(c.req.query()), now())
+    if (!report) throw new Refusal('not_found', `there is no course ${course_id}`)
+    return c.json(report)
+  })
+
+  routes.get('/api/v1/reports/school', forStaff, async (c) => c.json(await schoolReport(db, await monthsOf(c.req.query()))))
+
+  return routes
+}
+
+const ordinal = (month: string): number => Number(month.slice(0, 4)) * 12 + Number(month.slice(5)) - 1
+
+/** Both inclusive; below 1 when `to` comes first. */
+function countMonths(from: string, to: string): number {
+  return ordinal(to) - ordinal(from) + 1
+}
+
+function monthBefore(month: string, count: number): string {
+  const at = Math.max(12, ordinal(month) - count)
+  return `${String(Math.floor(at / 12)).padStart(4, '0')}-${String((at % 12) + 1).padStart(2, '0')}`
+}
