@@ -6,8 +6,8 @@ import type { Database } from './connect.ts'
 import { compareTheUncompared, lookAlikePairs, meanFace } from './look-alikes.ts'
 import { saveConsent, saveTemplates, withdrawConsent } from './people.ts'
 import type { SavedTemplates } from './people.ts'
-import { roomSchedule, rosterVersion } from './roster.ts'
-import { openDemoSchool } from './test-school.ts'
+import { rosterVersion } from './roster.ts'
+import { openDemoSchool, roomSchedule } from './test-school.ts'
 
 /** A Monday, 10:20 in Stockholm. */
 const NOW = new Date('2026-03-02T09:20:00Z')

@@ -4,8 +4,8 @@ import { PinCheck } from '#contract/schedule'
 import type { Database } from './connect.ts'
 import { student } from './people.ts'
 import { isObvious, newPin, removePin, savePin } from './pins.ts'
-import { roomSchedule, rosterVersion } from './roster.ts'
-import { openDemoSchool } from './test-school.ts'
+import { rosterVersion } from './roster.ts'
+import { openDemoSchool, roomSchedule } from './test-school.ts'
 
 /** A Monday, 10:20 in Stockholm. */
 const NOW = new Date('2026-03-02T09:20:00Z')

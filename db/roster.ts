@@ -2,6 +2,7 @@
 import type { LivenessPolicy } from '#contract/device'
 import type { Lesson, RosterStudent, Schedule } from '#contract/schedule'
 import type { ModelId } from '#contract/model'
+import type postgres from 'postgres'
 import type { Database } from './connect.ts'
 import { iso } from './registers.ts'
 
@@ -13,72 +14,114 @@ const DECIMALS = 5
 /** A schedule without what the server itself adds: its clock, and the settings that are the same for all rooms. */
 export type RoomSchedule = Omit<Schedule, 'now' | 'settings'> & { liveness: LivenessPolicy }
 
-/**
- * The same bytes as long as nothing changed: everything is in a fixed order, and nothing is in it that
- * moves with the clock but the lessons that come into view. Undefined: no such room.
- */
-export async function roomSchedule(db: Database, roomId: string, at: Date): Promise<RoomSchedule | undefined> {
-  return db.sql.begin('ISOLATION LEVEL REPEATABLE READ READ ONLY', async (sql) => {
-    const [place] = await sql<{ room_id: string; room_name: string; liveness: LivenessPolicy; school_name: string; time_zone: string }[]>`
-      SELECT r.classroom_id AS room_id, r.name AS room_name, r.liveness, school.name AS school_name, school.time_zone
-      FROM classrooms r CROSS JOIN school WHERE r.classroom_id = ${roomId}`
-    if (!place) return undefined
-    const now = sql`${at.toISOString()}::timestamptz`
-    const lessons = await sql<Lesson[]>`
-      SELECT l.lesson_id, l.held_on::text AS held_on, l.course_id, c.course_code, c.course_name, l.classroom_id AS room_id,
-        ${iso(sql, sql`l.starts_at`)} AS starts_at, ${iso(sql, sql`l.ends_at`)} AS ends_at,
-        coalesce(e.student_ids, '[]') AS student_ids
+/** What a room's kiosk may know but for the embeddings themselves: enough to tell one state of it from another. */
+export interface RoomOutline {
+  /** Of the state of the school that it is from; see `rosterKey`. */
+  key: string
+  /** The same bytes as long as nothing changed: everything is in a fixed order, and each template has its embedding's fingerprint. */
+  text: string
+  /** ms since 1970; until then nothing in it moves by the clock alone. */
+  changesAt: number
+}
+
+/** Moves whenever anything of any roster has changed, and is one small query. Undefined: there is no school yet. */
+export async function rosterKey(db: Database): Promise<string | undefined> {
+  const [school] = await db.sql<{ key: string }[]>`SELECT ${keyOf(db.sql)} AS key FROM school`
+  return school?.key
+}
+
+const keyOf = (sql: postgres.Sql) => sql`concat_ws(' ', school.roster_version, school.time_zone, school.name)`
+
+/** Undefined: no such room. One statement, so one snapshot. */
+export async function roomOutline(db: Database, roomId: string, at: Date): Promise<RoomOutline | undefined> {
+  const { sql } = db
+  const [found] = await sql<{ key: string; text: string; changes_at: string }[]>`
+    WITH day AS MATERIALIZED (
+      SELECT i.instant, m.midnight, greatest(m.midnight, i.instant + ${HOURS_AHEAD} * interval '1 hour') AS horizon
       FROM school
-      CROSS JOIN LATERAL (SELECT (((${now} AT TIME ZONE school.time_zone)::date + 1)::timestamp AT TIME ZONE school.time_zone) AS midnight) d
-      CROSS JOIN LATERAL lessons_between(${now}, greatest(d.midnight, ${now} + ${HOURS_AHEAD} * interval '1 hour')) l
-      JOIN courses c ON c.course_id = l.course_id
-      LEFT JOIN LATERAL (
-        SELECT json_agg(n.student_id ORDER BY n.student_id COLLATE "C") AS student_ids
-        FROM (SELECT DISTINCT student_id FROM enrollments e WHERE e.course_id = l.course_id AND is_enrolled(e.enrolled_from, e.enrolled_to, l.ends_at)) n
-      ) e ON true
+      CROSS JOIN LATERAL (SELECT ${at.toISOString()}::timestamptz AS instant) i
+      CROSS JOIN LATERAL (SELECT ((i.instant AT TIME ZONE school.time_zone)::date + 1)::timestamp AT TIME ZONE school.time_zone AS midnight) m
+    ), in_view AS MATERIALIZED (
+      SELECT l.*, c.course_code, c.course_name
+      FROM day CROSS JOIN LATERAL lessons_between(day.instant, day.horizon) l JOIN courses c ON c.course_id = l.course_id
       WHERE l.classroom_id = ${roomId}
-      ORDER BY l.starts_at, l.lesson_id COLLATE "C"`
-    const ids = [...new Set(lessons.flatMap((lesson) => lesson.student_ids))]
-    const people = await sql<{ student_id: string; first_name: string; last_name: string; pin: RosterStudent['pin'] }[]>`
-      SELECT s.student_id, s.first_name, s.last_name,
-        (SELECT json_build_object('salt', encode(p.salt, 'base64'), 'hash', encode(p.hash, 'base64'), 'iterations', p.iterations)
-         FROM student_pins p WHERE p.student_id = s.student_id) AS pin
-      FROM students s
-      WHERE s.student_id IN (SELECT jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))
-      ORDER BY s.student_id COLLATE "C"`
-    const faces = await sql<{ template_id: string; student_id: string; model: ModelId; embedding: Buffer }[]>`
-      SELECT t.template_id, t.student_id, t.model, t.embedding
-      FROM templates t JOIN consents c ON c.student_id = t.student_id AND c.withdrawn_at IS NULL
-      WHERE t.student_id IN (SELECT jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))
-      ORDER BY t.student_id COLLATE "C", t.model COLLATE "C", t.template_id`
-    const pairs = await sql<{ student_id: string; others: string[] }[]>`
-      SELECT p.one AS student_id, json_agg(DISTINCT p.other) AS others
-      FROM (SELECT student_a::text AS one, student_b::text AS other FROM look_alikes UNION ALL SELECT student_b, student_a FROM look_alikes) p
-      WHERE p.one IN (SELECT jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))
-      GROUP BY p.one`
-    const lookAlikes = new Map(pairs.map(({ student_id, others }) => [student_id, others.sort()]))
-    const students = people.map((person): RosterStudent => ({
-      ...person,
-      look_alikes: lookAlikes.get(person.student_id) ?? [],
-      templates: faces
-        .filter((face) => face.student_id === person.student_id)
-        .map(({ template_id, model, embedding }) => ({ template_id, model, embedding: embeddingOf(embedding) })),
-    }))
-    const [first] = lessons
-    const current = first && Date.parse(first.starts_at) <= at.getTime() ? first : undefined
-    const inCurrent = new Set(current?.student_ids)
-    return {
-      room: { room_id: place.room_id, name: place.room_name },
-      school: { name: place.school_name, time_zone: place.time_zone },
-      liveness: place.liveness,
-      current_class: current ?? null,
-      students: students.filter((student) => inCurrent.has(student.student_id)),
-      ahead: {
-        lessons: lessons.filter((lesson) => lesson !== current),
-        students: students.filter((student) => !inCurrent.has(student.student_id)),
-      },
-    }
-  }) as Promise<RoomSchedule | undefined>
+    ), enrolled AS MATERIALIZED (
+      SELECT DISTINCT l.lesson_id, l.held_on, e.student_id
+      FROM in_view l JOIN enrollments e ON e.course_id = l.course_id AND is_enrolled(e.enrolled_from, e.enrolled_to, l.ends_at)
+    ), known AS MATERIALIZED (SELECT DISTINCT student_id FROM enrolled)
+    SELECT ${keyOf(sql)} AS key,
+      ${iso(sql, sql`(SELECT min(changes.instant) FROM (
+        SELECT day.midnight UNION ALL
+        SELECT b.instant FROM in_view l CROSS JOIN LATERAL (VALUES (l.starts_at), (l.ends_at)) b (instant) WHERE b.instant > day.instant UNION ALL
+        SELECT next.starts_at - ${HOURS_AHEAD} * interval '1 hour' FROM lessons_between(day.horizon, day.horizon + interval '1 day') next
+        WHERE next.classroom_id = ${roomId} AND next.starts_at >= day.horizon
+      ) changes (instant))`)} AS changes_at,
+      json_build_object(
+        'room', json_build_object('room_id', r.classroom_id, 'name', r.name),
+        'school', json_build_object('name', school.name, 'time_zone', school.time_zone),
+        'liveness', r.liveness,
+        'on', EXISTS (SELECT FROM in_view l WHERE l.starts_at <= day.instant),
+        'lessons', (
+          SELECT coalesce(json_agg(json_build_object(
+            'lesson_id', l.lesson_id, 'held_on', l.held_on::text, 'course_id', l.course_id, 'course_code', l.course_code, 'course_name', l.course_name, 'room_id', l.classroom_id,
+            'starts_at', ${iso(sql, sql`l.starts_at`)}, 'ends_at', ${iso(sql, sql`l.ends_at`)},
+            'student_ids', (SELECT coalesce(json_agg(e.student_id ORDER BY e.student_id COLLATE "C"), '[]') FROM enrolled e WHERE e.lesson_id = l.lesson_id AND e.held_on = l.held_on)
+          ) ORDER BY l.starts_at, l.lesson_id COLLATE "C"), '[]')
+          FROM in_view l
+        ),
+        'students', (
+          SELECT coalesce(json_agg(json_build_object(
+            'student_id', s.student_id, 'first_name', s.first_name, 'last_name', s.last_name,
+            'pin', (SELECT json_build_object('salt', encode(p.salt, 'base64'), 'hash', encode(p.hash, 'base64'), 'iterations', p.iterations) FROM student_pins p WHERE p.student_id = s.student_id),
+            'look_alikes', coalesce(alike.others, '[]'),
+            'templates', coalesce(face.templates, '[]')
+          ) ORDER BY s.student_id COLLATE "C"), '[]')
+          FROM known JOIN students s ON s.student_id = known.student_id
+          LEFT JOIN LATERAL (
+            SELECT json_agg(p.other ORDER BY p.other COLLATE "C") AS others
+            FROM (SELECT student_b::text AS other FROM look_alikes WHERE student_a = s.student_id UNION SELECT student_a FROM look_alikes WHERE student_b = s.student_id) p
+          ) alike ON true
+          LEFT JOIN LATERAL (
+            SELECT json_agg(json_build_object('template_id', t.template_id, 'model', t.model, 'md5', md5(t.embedding)) ORDER BY t.model COLLATE "C", t.template_id) AS templates
+            FROM templates t WHERE t.student_id = s.student_id AND EXISTS (SELECT FROM consents c WHERE c.student_id = t.student_id AND c.withdrawn_at IS NULL)
+          ) face ON true
+        )
+      )::text AS text
+    FROM classrooms r CROSS JOIN school CROSS JOIN day WHERE r.classroom_id = ${roomId}`
+  return found && { key: found.key, text: found.text, changesAt: Date.parse(found.changes_at) }
+}
+
+interface Outlined {
+  room: Schedule['room']
+  school: Schedule['school']
+  liveness: LivenessPolicy
+  /** Whether the first of the lessons is on. */
+  on: boolean
+  lessons: Lesson[]
+  students: (Omit<RosterStudent, 'templates'> & { templates: { template_id: string; model: ModelId }[] })[]
+}
+
+/** The outline with its embeddings. Undefined: one of its templates has been erased since, and another outline must be taken. */
+export async function scheduleOf(db: Database, { text }: RoomOutline): Promise<RoomSchedule | undefined> {
+  const { on, lessons, students: outlined, ...place } = JSON.parse(text) as Outlined
+  const ids = outlined.flatMap(({ templates }) => templates.map(({ template_id }) => template_id))
+  const rows = await db.sql<{ template_id: string; embedding: Buffer }[]>`
+    SELECT template_id, embedding FROM templates WHERE template_id = ANY (${`{${ids.join(',')}}`}::uuid[])`
+  const embeddings = new Map(rows.map(({ template_id, embedding }) => [template_id, embedding]))
+  if (embeddings.size < ids.length) return undefined
+  const students = outlined.map((student): RosterStudent => ({
+    ...student,
+    templates: student.templates.map(({ template_id, model }) => ({ template_id, model, embedding: embeddingOf(embeddings.get(template_id) ?? Buffer.alloc(0)) })),
+  }))
+  const [first] = lessons
+  const current = on && first ? first : null
+  const inCurrent = new Set(current?.student_ids)
+  return {
+    ...place,
+    current_class: current,
+    students: students.filter((student) => inCurrent.has(student.student_id)),
+    ahead: { lessons: current ? lessons.slice(1) : lessons, students: students.filter((student) => !inCurrent.has(student.student_id)) },
+  }
 }
 
 /** Another one whenever anything of any roster has changed; undefined: there is no school yet. */

@@ -70,7 +70,7 @@ function attend(o: { database: string; frames: number; diskFailsUntil: number })
           quality: { width: 100, brightness: 120, sharpness: 100, yaw: 0, pitch: 0, roll: 0, presence: 1 },
         }],
       }
-      const taking = lesson.take(seen, Date.parse(given.now) + i * 100)
+      const taking = lesson.take(seen, { at: Date.parse(given.now) + i * 100 })
       const during = lesson.present().length
       const taken = await taking
       told.push({

@@ -186,7 +186,7 @@ const NOW = Date.parse('2026-11-23T09:05:00Z')
 const closed: PinPanel = { step: 'closed' }
 const place = {
   roomName: 'Lab 301', timeZone: 'Europe/Stockholm', now: NOW,
-  badge: { connection: 'offline' as const, lastContactAt: NOW - 600_000, unsentMarks: 2, refusedMarks: 0, updateReady: false, storageProblem: undefined },
+  badge: { connection: 'offline' as const, lastContactAt: NOW - 600_000, unsentMarks: 2, refusedMarks: 0, updateReady: false, storageProblem: undefined, fenced: false },
 }
 const lesson = { courseCode: 'CS101', courseName: 'Programming', startsAt: NOW - 300_000, endsAt: NOW + 3_000_000 }
 const student = (studentId: string, name: string, hasPin = true): WaitingStudent => ({ studentId, name, firstName: name.split(' ')[0] ?? name, hasPin })

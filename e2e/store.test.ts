@@ -114,7 +114,7 @@ describe('marks', () => {
       const page = await openPage(context, 'kept')
       const kept = await page.evaluate(() => window.store.unsentMarks(10))
       await context.close()
-      expect(kept).toEqual([mark(1), mark(2), mark(3)])
+      expect(kept).toEqual([1, 2, 3].map((round) => ({ ...mark(round), sequence: round })))
     } finally {
       await rm(userDataDir, { recursive: true, force: true, maxRetries: 10 })
     }
@@ -153,6 +153,7 @@ describe('marks', () => {
         const list = new Map<string, SavedMark>()
         const calls: [keyof Store, ...unknown[]][] = []
         const saves: boolean[] = []
+        let counted = 0
         for (const [round, one] of steps.entries()) {
           if (one.do === 'sweep' || one.do === 'forget') {
             calls.push(one.do === 'sweep' ? ['sweepMarks', one.day] : ['forget'])
@@ -166,7 +167,7 @@ describe('marks', () => {
             const fresh = { ...made, timestamp: at(one.day, one.minute), last_seen: at(one.day, one.minute) }
             calls.push(['saveMark', fresh])
             saves.push(!saved)
-            if (!saved) list.set(name, fresh)
+            if (!saved) list.set(name, { ...fresh, sequence: (counted += 1) })
           } else if (one.do === 'move') {
             calls.push(['moveLastSeen', made, at(one.day, one.minute)])
             if (saved && at(one.day, one.minute) > saved.last_seen) list.set(name, { ...saved, last_seen: at(one.day, one.minute) })
@@ -195,7 +196,7 @@ describe('marks', () => {
             if (method === 'saveMark' || method === 'saveDoubt') answers.push(answer)
           }
           const lessons = await Promise.all(['2026-11-21', '2026-11-22', '2026-11-23'].map((held) => store.marksOfLesson(held, '7')))
-          const result = { answers, all: lessons.flat(), unsent: await store.unsentMarks(100), first: await store.unsentMarks(1), counts: await store.countMarks() }
+          const result = { answers, all: lessons.flat(), unsent: await store.unsentMarks(100), first: await store.unsentMarks(1), counts: await store.countMarks(), state: await store.storeState() }
           store.close()
           indexedDB.deleteDatabase(database)
           return result
@@ -207,9 +208,149 @@ describe('marks', () => {
         expect(found.unsent.map((one) => one.timestamp)).toEqual(unsent.map((one) => one.timestamp).sort())
         expect(found.first).toEqual(found.unsent.slice(0, 1))
         expect(found.counts).toEqual({ unsent: unsent.length, refused: all.filter((one) => one.state === 'refused').length })
+        expect(found.state).toMatchObject({ made: counted, unsent: unsent.length })
       }),
       { numRuns: 60 },
     )
+  })
+})
+
+describe('what a storage counts', () => {
+  const state = (page: Page) => page.evaluate(() => window.store.storeState())
+  const uuid = (n: number) => `019ab000-0000-4000-8000-${String(n).padStart(12, '0')}`
+
+  test('every mark gets the next number with the mark itself: of two tabs, and through a failing disk, none is left out or given twice', async () => {
+    const name = freshName()
+    const tabs = await Promise.all([openPage(chromium, name), openPage(chromium, name)])
+    const saved = await Promise.all(tabs.map((tab, at) => tab.evaluate(async (marks) => {
+      const { add } = IDBObjectStore.prototype
+      const kept: string[] = []
+      for (const [i, one] of marks.entries()) {
+        // The platform's fault, not ours: every third time the disk takes nothing.
+        IDBObjectStore.prototype.add = i % 3 === 2 ? () => { throw new DOMException('The disk is full.', 'QuotaExceededError') } : add
+        if (await window.store.saveMark(one).catch(() => false)) kept.push(one.student_id)
+      }
+      IDBObjectStore.prototype.add = add
+      return kept
+    }, Array.from({ length: 20 }, (_, student) => mark(student + 10 * at)))))
+    const marks = await tabs[0]?.evaluate(() => window.store.unsentMarks(100)) ?? []
+    expect(marks.map(({ student_id }) => student_id).sort()).toEqual(saved.flat().sort())
+    expect(marks.map(({ sequence }) => sequence).sort((a, b) => (a ?? 0) - (b ?? 0))).toEqual(marks.map((_, at) => at + 1))
+    expect(await state(tabs[1] as Page)).toMatchObject({ made: marks.length, unsent: marks.length })
+  })
+
+  test('a fence that was drawn stays drawn until the server has heard of it, and then it is the fence', async () => {
+    const page = await openPage(chromium, freshName())
+    const step = (work: 'drawFence' | 'keepFence', n: number) => page.evaluate(([method, id]) => window.store[method](id), [work, uuid(n)] as const)
+    const { fence, next_fence, store_id } = await state(page)
+    expect(next_fence).toBe(fence)
+    await step('drawFence', 1)
+    await step('drawFence', 2)
+    expect(await state(page)).toEqual({ store_id, made: 0, unsent: 0, fence, next_fence: uuid(1) })
+    await step('keepFence', 2)
+    expect((await state(page)).fence).toBe(fence)
+    await step('keepFence', 1)
+    await step('drawFence', 3)
+    await step('keepFence', 1)
+    expect(await state(page)).toMatchObject({ fence: uuid(1), next_fence: uuid(3) })
+  })
+
+  test("paired as another device it counts anew, under another name, and the marks that wait come first", async () => {
+    const page = await openPage(chromium, freshName())
+    const pair = (deviceId: string, key: string) => page.evaluate((pairing) => window.store.savePairing(pairing), { deviceId, roomId: 'LAB-301', key })
+    await pair('pi-lab301', 'k')
+    await page.evaluate(async ([one, two, three]) => {
+      for (const each of [one, two, three]) await window.store.saveMark(each)
+      await window.store.settleMarks([{ mark: one, state: 'stored' }])
+    }, [mark(1), mark(2), mark(3)] as const)
+    const before = await state(page)
+    await pair('pi-lab301', 'a new key')
+    expect(await state(page)).toEqual(before)
+    await pair('pi-lab302', 'k2')
+    const now = await state(page)
+    expect(now).toMatchObject({ made: 2, unsent: 2 })
+    expect(now.store_id).not.toBe(before.store_id)
+    expect((await page.evaluate(() => window.store.unsentMarks(9))).map(({ student_id, sequence }) => [student_id, sequence])).toEqual([['S2', 1], ['S3', 2]])
+  })
+
+  test('what an older app has saved is all there, and only what waits is counted', async () => {
+    const page = await chromium.newPage()
+    await page.goto(server.origin)
+    await page.waitForFunction(() => 'kiosk' in window)
+    const name = freshName()
+    const kept = [mark(3), mark(1), mark(2, { state: 'stored' }), mark(4, { state: 'refused', why: 'because' }), mark(1, { held_on: '2026-11-20', timestamp: '2026-11-20T08:05:00.000Z' })]
+    const found = await page.evaluate(async ({ name: database, marks, saved }) => {
+      // As version 1 of this storage was made.
+      await new Promise<void>((resolve, reject) => {
+        const request = indexedDB.open(database, 1)
+        request.onerror = () => reject(request.error)
+        request.onupgradeneeded = () => {
+          request.result.createObjectStore('device').put({ deviceId: 'pi-lab301', roomId: 'LAB-301', key: 'k' }, 'pairing')
+          request.result.createObjectStore('roster')
+          const store = request.result.createObjectStore('marks', { keyPath: ['held_on', 'lesson_id', 'student_id'] })
+          store.createIndex('state', ['state', 'held_on', 'timestamp'])
+          for (const one of marks) store.add(one)
+        }
+        request.onsuccess = () => {
+          request.result.close()
+          resolve()
+        }
+      })
+      const { kiosk } = window as unknown as { kiosk: StorePart }
+      let store = await kiosk.openStore({ name: database })
+      const first = await store.storeState()
+      store.close()
+      store = await kiosk.openStore({ name: database })
+      await store.saveMark(saved)
+      const lessons = [...(await store.marksOfLesson('2026-11-20', '7')), ...(await store.marksOfLesson('2026-11-23', '7'))]
+      const result = { first, second: await store.storeState(), lessons, pairing: await store.savedPairing() }
+      store.close()
+      return result
+    }, { name, marks: kept, saved: mark(9) })
+    expect(found.first).toMatchObject({ made: 3, unsent: 3 })
+    expect(found.second).toEqual({ ...found.first, made: 4, unsent: 4 })
+    expect(found.pairing?.deviceId).toBe('pi-lab301')
+    expect(found.lessons).toEqual([
+      { ...kept[4], sequence: 1 }, { ...mark(1), sequence: 2 }, kept[2], { ...mark(3), sequence: 3 }, kept[3], { ...mark(9), sequence: 4 },
+    ])
+  })
+})
+
+describe('marks of an unsure time', () => {
+  test('are put right all at once or not at all, those of an earlier life stay, and what goes into another mark is counted', async () => {
+    const page = await openPage(chromium, freshName())
+    const unsure = { life: 'now', monotonic: 60_000 }
+    const lesson = { lesson_id: '6', held_on: '2026-11-23', course_id: 'C6', course_code: 'C6', course_name: 'C6', room_id: 'R', starts_at: '2026-11-23T06:00:00Z', ends_at: '2026-11-23T07:00:00Z', student_ids: ['S1', 'S2', 'S3'] }
+    const found = await page.evaluate(async ({ marks, lessons, start }) => {
+      const { store } = window
+      for (const one of marks) await store.saveMark(one)
+      const date = () => store.redateMarks('now', { schoolTime: (monotonic) => start + monotonic, lessons })
+      const { put } = IDBObjectStore.prototype
+      let left = 1
+      // The platform's fault, not ours: the disk is full at the second mark.
+      IDBObjectStore.prototype.put = function (this: IDBObjectStore, ...given: Parameters<typeof put>) {
+        if ((left -= 1) < 0) throw new DOMException('The disk is full.', 'QuotaExceededError')
+        return put.apply(this, given)
+      }
+      const failed = await date().then(() => 'did', (error: Error) => error.message)
+      IDBObjectStore.prototype.put = put
+      const untouched = await store.marksOfLesson('2026-11-23', '7')
+      const dated = await date()
+      const after = { moved: await store.marksOfLesson('2026-11-23', '6'), left: await store.marksOfLesson('2026-11-23', '7'), state: await store.storeState(), again: await date() }
+      return { failed, untouched, dated, ...after, old: await store.marksOfLesson('2026-11-23', '8') }
+    }, {
+      marks: [mark(1, { unsure }), mark(2, { unsure }), mark(2, { lesson_id: '6', timestamp: '2026-11-23T06:30:00.000Z', mark_id: '019ab000-0000-7000-8000-999999999999' }), mark(3), mark(1, { lesson_id: '8', unsure: { life: 'before', monotonic: 1 } })],
+      lessons: [lesson], start: Date.parse('2026-11-23T06:10:00Z'),
+    })
+    expect(found.failed).toMatch(/^The time of the marks was not put right: this device's storage is full/)
+    expect(found.untouched).toHaveLength(3)
+    expect(found.dated).toBe(2)
+    expect(found.moved).toEqual([1, 2].map((id) => expect.objectContaining({ mark_id: mark(id).mark_id, course_id: 'C6', timestamp: '2026-11-23T06:11:00.000Z', sequence: id })))
+    expect(found.left.map(({ student_id }) => student_id)).toEqual(['S3'])
+    // Five were made; four are left to be sent, and the server is never told of the fifth.
+    expect(found.state).toMatchObject({ made: 5, unsent: 5 })
+    expect(found.again).toBe(0)
+    expect(found.old).toEqual([{ ...mark(1, { lesson_id: '8' }), unsure: { life: 'before', monotonic: 1 }, sequence: 5 }])
   })
 })
 
@@ -286,7 +427,7 @@ describe('the roster', () => {
       await window.store.forget()
       return { roster: await window.store.savedRoster(now), marks: await window.store.marksOfLesson('2026-11-23', '7'), pairing: await window.store.savedPairing() }
     }, [roster('Ada'), mark(1), mark(2), pairing, MONDAY] as const)
-    expect(left).toEqual({ roster: undefined, marks: [mark(2)], pairing })
+    expect(left).toEqual({ roster: undefined, marks: [{ ...mark(2), sequence: 2 }], pairing })
   })
 
   test('a kiosk paired to another room forgets the room before', async () => {
@@ -353,6 +494,6 @@ describe('a storage that fails', () => {
     const devtools = await chromium.newCDPSession(page)
     await devtools.send('Storage.clearDataForOrigin', { origin: server.origin, storageTypes: 'indexeddb' })
     await expect.poll(() => said(page, `window.store.saveMark(${JSON.stringify(mark(2))})`)).toBe('did: true')
-    expect(await page.evaluate(() => window.store.unsentMarks(10))).toEqual([mark(2)])
+    expect(await page.evaluate(() => window.store.unsentMarks(10))).toEqual([{ ...mark(2), sequence: 1 }])
   })
 })

@@ -3,9 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { SavedMark, SavedRoster, Store } from '../kiosk/store/store.ts'
+import type { NewMark, SavedMark, SavedRoster, Store } from '../kiosk/store/store.ts'
 import type { AppUpdate } from '../kiosk/sync/app-update.ts'
+import type { SchoolClock, createSchoolClock } from '../kiosk/sync/clock.ts'
 import type { Pace } from '../kiosk/sync/pace.ts'
+import type { StoreState } from '#contract/device'
 import type { Contact, Sync, SyncOptions } from '../kiosk/sync/sync.ts'
 import { launchChromium } from './chromium.ts'
 import { buildParts, pageOf, servePage } from './part-page.ts'
@@ -16,11 +18,15 @@ interface Kiosk {
   openStore(o?: { name?: string }): Promise<Store>
   startSync(o: SyncOptions): Sync
   watchAppUpdate(o: { onReady: () => void; checkAtMostEveryMs?: number }): AppUpdate
+  createSchoolClock: typeof createSchoolClock
   PACE: Pace
   store: Store
+  clock: SchoolClock
+  /** ms that this device's own clock is ahead. */
+  wrongBy: number
   sync: Sync
   update: AppUpdate
-  told: { rosters: SavedRoster[]; contacts: Contact[]; revoked: number; problems: string[]; settled: number }
+  told: { rosters: SavedRoster[]; contacts: Contact[]; revoked: number; problems: string[]; settled: number; redated: number; fenced: string[] }
 }
 declare global {
   interface Window {
@@ -37,8 +43,8 @@ const servers: PartPage[] = []
 const clocked: BrowserContext[] = []
 
 beforeAll(async () => {
-  parts = await buildParts({ store: 'kiosk/store/store.ts', sync: 'kiosk/sync/sync.ts', pace: 'kiosk/sync/pace.ts', update: 'kiosk/sync/app-update.ts' })
-  parts.set('/', pageOf(['store', 'sync', 'pace', 'update']).replace('window.kiosk = {', 'window.kiosk = { told: { rosters: [], contacts: [], revoked: 0, problems: [], settled: 0 },'))
+  parts = await buildParts({ store: 'kiosk/store/store.ts', sync: 'kiosk/sync/sync.ts', pace: 'kiosk/sync/pace.ts', clock: 'kiosk/sync/clock.ts', update: 'kiosk/sync/app-update.ts' })
+  parts.set('/', pageOf(['store', 'sync', 'pace', 'clock', 'update']).replace('window.kiosk = {', 'window.kiosk = { told: { rosters: [], contacts: [], revoked: 0, problems: [], settled: 0, redated: 0, fenced: [] },'))
   chromium = await launchChromium()
 })
 
@@ -80,12 +86,31 @@ class School {
   schedule: Record<string, unknown> = schedule(['Ada'])
   etag = '"1"'
   clockAhead = 0
+  rosterVersion = '1'
+  fenced = false
+  beatFaults: ('cut before it arrives' | 'cut after commit' | 'none')[] = []
+  /** Of each storage the fence that is expected of it, and pairs that were taken before. */
+  readonly fences = new Map<string, { expected: string; taken: Set<string> }>()
+  /** Places in the count, by storage, that came with marks that were named. */
+  readonly received = new Map<string, Set<number>>()
+  readonly alarms: string[] = []
+  readonly records: { mark_id: string; lesson_id: string; timestamp: string; clock_offset_ms: number }[] = []
   posts = 0
   mostPostsAtOnce = 0
 
   /** Stands at `time` where a test winds it, else runs with this machine's. */
   private now(): number {
     return (this.time ?? Date.now()) + this.clockAhead
+  }
+
+  /** What the server makes of what a storage tells of itself. See [Note: Two copies of one storage]. */
+  private hear({ store_id, made, unsent, fence, next_fence }: StoreState): void {
+    const known = this.fences.get(store_id) ?? { expected: fence, taken: new Set() }
+    const pair = `${fence} ${next_fence}`
+    if (known.expected !== fence && !known.taken.has(pair)) this.alarms.push(`copied ${store_id}`)
+    if (known.expected === fence) known.expected = next_fence
+    this.fences.set(store_id, { ...known, taken: known.taken.add(pair) })
+    if (made - unsent > (this.received.get(store_id)?.size ?? 0)) this.alarms.push(`missing ${store_id}`)
   }
 
   constructor(server: PartPage, public time?: number) {
@@ -96,11 +121,18 @@ class School {
         void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value))
       const problem = (status: number, code: string, headers = {}) => say({ type: 'about:blank', title: code, status, code, detail: `the school says ${code}` }, status, headers)
       if (this.revoked) return problem(401, 'unauthorized')
+      if (this.fenced && path !== '/api/v1/heartbeat') return problem(403, 'fenced')
       if (this.refuse) return problem(this.refuse.status, this.refuse.code, this.refuse.retryAfter === undefined ? {} : { 'retry-after': String(this.refuse.retryAfter) })
       const now = new Date(this.now()).toISOString()
       if (path === '/api/v1/heartbeat') {
-        this.beats.push(JSON.parse(body) as Record<string, unknown>)
-        return say({ now, app_version: 'two', motto: 'unknown to the app' })
+        const beat = JSON.parse(body) as Record<string, unknown> & { store: StoreState }
+        this.beats.push(beat)
+        const fault = this.beatFaults.shift()
+        if (fault === 'cut before it arrives') return void response.destroy()
+        this.hear(beat.store)
+        if (fault === 'cut after commit') return void response.destroy()
+        if (this.fenced) return problem(403, 'fenced')
+        return say({ now, app_version: 'two', roster_version: this.rosterVersion, motto: 'unknown to the app' })
       }
       if (path === '/api/v1/schedule') {
         if (request.headers['if-none-match'] === this.etag) return void response.writeHead(304, { etag: this.etag }).end()
@@ -111,7 +143,7 @@ class School {
       this.posts += 1
       this.mostPostsAtOnce = Math.max(this.mostPostsAtOnce, this.posts)
       response.once('close', () => (this.posts -= 1))
-      const { records } = JSON.parse(body) as { records: { student_id: string; lesson_id: string; held_on: string; mark_id: string; doubt?: string }[] }
+      const { records, store_id } = JSON.parse(body) as { store_id: string; records: { student_id: string; lesson_id: string; held_on: string; mark_id: string; doubt?: string; sequence: number; timestamp: string; clock_offset_ms: number }[] }
       if (records.some((record) => record.student_id === this.poison)) return problem(500, 'internal')
       const fault = this.faults.shift()
       const commit = () =>
@@ -119,6 +151,8 @@ class School {
           const key = `${record.held_on} ${record.lesson_id} ${record.student_id}`
           const outcome = this.marks.has(key) ? 'duplicate' : 'stored'
           if (outcome === 'stored') this.marks.set(key, record.mark_id)
+          this.received.set(store_id, (this.received.get(store_id) ?? new Set()).add(record.sequence))
+          this.records.push(record)
           if (record.doubt) this.doubts.set(record.mark_id, (this.doubts.get(record.mark_id) ?? new Set()).add(record.doubt))
           return { index, mark_id: record.mark_id, student_id: record.student_id, outcome }
         })
@@ -183,13 +217,14 @@ const marks = (count: number, from = 1) => Array.from({ length: count }, (_, at)
 /** As fast as the machine: what happens is the same, only sooner. */
 const HURRIED: Partial<Pace> = { pushAfterMs: 5, spreadMs: 5, onlineSpreadMs: 5, firstRetryMs: 1, longestRetryMs: 10, revokedRetryMs: 20, batch: 4 }
 
-/** Nothing by itself but the first pull, push and beat. */
+/** Nothing by itself but the first beat, pull and push. */
 const SLEEPY: Partial<Pace> = { pushAfterMs: 3_600_000, pullEveryMs: 3_600_000, beatEveryMs: 3_600_000, spreadMs: 0, onlineSpreadMs: 0, longestHoldMs: 3_600_000 }
 
 /** Seconds by which a test winds the clock. */
 const STEP_S = 10
 
 let names = 0
+const freshName = () => `sync-${(names += 1)}`
 
 /** However slow the machine: a promise kept late is kept. */
 const eventually = <T>(look: () => T | Promise<T>) => expect.poll(look, { timeout: 30_000, interval: 20 })
@@ -201,27 +236,35 @@ async function openPage(server: PartPage, context = chromium): Promise<Page> {
   return page
 }
 
-async function startKiosk(page: Page, o: { pace?: Partial<Pace>; saved?: SavedMark[]; random?: number } = {}): Promise<void> {
-  await page.evaluate(async ({ name, pace, saved, random }) => {
+/** @param o.wrongBy ms that this device's own clock is ahead. @param o.name of a storage that is there already. @param o.wait false: does not wait for the first beat, pull and push. */
+async function startKiosk(page: Page, o: { pace?: Partial<Pace>; saved?: NewMark[]; random?: number; wrongBy?: number; name?: string; wait?: boolean } = {}): Promise<void> {
+  await page.evaluate(async ({ name, pace, saved, random, wrongBy, wait }) => {
     const { kiosk } = window
     const { told } = kiosk
     const pairing = { deviceId: 'pi-lab301', roomId: 'LAB-301', key: 'k' }
+    kiosk.wrongBy = wrongBy
     kiosk.store = await kiosk.openStore({ name })
     await kiosk.store.savePairing(pairing)
     for (const one of saved) await kiosk.store.saveMark(one)
+    kiosk.clock = kiosk.createSchoolClock({
+      wall: () => Date.now() + kiosk.wrongBy, monotonic: () => performance.now(), savedOffsetMs: await kiosk.store.savedClockOffset(), life: crypto.randomUUID(),
+    })
     kiosk.sync = kiosk.startSync({
-      store: kiosk.store, pairing, appVersion: 'one', clock: () => Date.now(), status: () => ({ camera: 'live' }),
+      clock: kiosk.clock,
+      store: kiosk.store, pairing, appVersion: 'one', status: () => ({ camera: 'live' }),
       onRoster: (roster) => void told.rosters.push(roster), onContact: (contact) => void told.contacts.push(contact),
       onRevoked: () => (told.revoked += 1), onOutOfDate: (problem) => void told.problems.push(problem), onMarksSettled: () => (told.settled += 1),
+      onMarksRedated: () => (told.redated += 1), onFenced: (problem) => void told.fenced.push(problem),
       pace: { ...kiosk.PACE, ...pace }, ...(random === undefined ? {} : { random: () => random }),
     })
-    // What is asked for stands behind the first pull, push and beat: they are through.
+    if (!wait) return
+    // What is asked for stands behind the first beat, pull and push: they are through.
     await kiosk.sync.pushNow()
     await kiosk.sync.pullNow()
-  }, { name: `sync-${(names += 1)}`, pace: o.pace ?? {}, saved: o.saved ?? [], random: o.random })
+  }, { name: o.name ?? freshName(), pace: o.pace ?? {}, saved: o.saved ?? [], random: o.random, wrongBy: o.wrongBy ?? 0, wait: o.wait ?? true })
 }
 
-async function addMarks(page: Page, added: SavedMark[]): Promise<void> {
+async function addMarks(page: Page, added: NewMark[]): Promise<void> {
   await page.evaluate(async (all) => {
     for (const one of all) if (await window.kiosk.store.saveMark(one)) window.kiosk.sync.markAdded()
   }, added)
@@ -390,7 +433,246 @@ describe('marks', () => {
   })
 })
 
+describe('marks that wait at the server to be recorded', () => {
+  test('are sent again soon, and a whole backlog is handed over without waiting for them', async () => {
+    const { school, page } = await openSchool()
+    const posts = () => school.asked.filter((path) => path === '/api/v1/attendance').length
+    school.faults = Array.from({ length: 8 }, () => 'queued')
+    await startKiosk(page, { pace: { ...SLEEPY, batch: 4, queuedRetryMs: 3_600_000, longestRetryMs: 3_600_000 }, saved: marks(30) })
+    expect(posts()).toBe(16)
+    expect(school.marks.size, 'asked for by pushNow, all are sent again').toBe(30)
+    expect(await counts(page)).toEqual({ unsent: 0, refused: 0 })
+    // By itself.
+    school.faults = ['queued', 'queued', 'queued']
+    await startKiosk(page, { pace: { ...SLEEPY, batch: 100, queuedRetryMs: 20 }, saved: marks(10, 31), wait: false })
+    await eventually(() => counts(page)).toEqual({ unsent: 0, refused: 0 })
+    expect(school.marks.size).toBe(40)
+    expect(posts()).toBe(20)
+  })
+
+  test('do not hold up the tenth new one', async () => {
+    const { school, page } = await openSchool()
+    await startKiosk(page, { pace: { ...SLEEPY, queuedRetryMs: 3_600_000, longestRetryMs: 3_600_000 } })
+    school.faults = ['queued']
+    await addMarks(page, marks(10))
+    await eventually(() => school.faults.length).toBe(0)
+    expect(school.marks.size).toBe(0)
+    await addMarks(page, marks(10, 11))
+    await eventually(() => school.marks.size).toBe(20)
+  })
+})
+
+describe('what a storage tells of itself', () => {
+  const QUICK: Partial<Pace> = { ...HURRIED, beatEveryMs: 3, fenceEveryMs: 12, queuedRetryMs: 5 }
+  const stop = (page: Page) => page.evaluate(() => (window.kiosk.sync.stop(), window.kiosk.store.close()))
+
+  test('whatever is lost, repeated or late on the way, and however often the kiosk starts anew, nothing that is well looks like a loss or a copy', async () => {
+    const { school, page } = await openSchool()
+    const step = fc.record({ add: fc.integer({ min: 0, max: 6 }), faults: fc.array(fc.constantFrom(...FAULTS), { maxLength: 4 }), beats: fc.array(fc.constantFrom('cut before it arrives' as const, 'cut after commit' as const, 'none' as const), { maxLength: 6 }), restart: fc.boolean() })
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 5 }), async (steps) => {
+        school.marks.clear()
+        school.named.clear()
+        const name = freshName()
+        let made = 0
+        await startKiosk(page, { pace: QUICK, name, wait: false })
+        for (const { add, faults, beats, restart } of steps) {
+          school.faults.push(...faults)
+          school.beatFaults.push(...beats)
+          await addMarks(page, marks(add, made + 1))
+          made += add
+          if (!restart) continue
+          await stop(page)
+          await startKiosk(page, { pace: QUICK, name, wait: false })
+        }
+        for (;;) {
+          const state = await page.evaluate(() => window.kiosk.store.storeState())
+          expect(state.made).toBe(made)
+          if (state.unsent === 0 && school.beatFaults.length === 0) break
+          await sleep(5)
+        }
+        const beaten = school.beats.length
+        await eventually(() => school.beats.length).toBeGreaterThan(beaten + 2)
+        const { store_id } = await page.evaluate(() => window.kiosk.store.storeState())
+        expect(school.alarms.filter((alarm) => alarm.endsWith(store_id))).toEqual([])
+        expect(school.fences.get(store_id)?.taken.size).toBeGreaterThan(1)
+        expect([...(school.received.get(store_id) ?? [])].sort((a, b) => a - b)).toEqual(Array.from({ length: made }, (_, at) => at + 1))
+        await stop(page)
+      }),
+      { numRuns: 20 },
+    )
+  })
+
+  test('of two copies of one storage the second is told apart at its first beat', async () => {
+    const { school, page } = await openSchool()
+    const [name, copy] = [freshName(), freshName()]
+    await startKiosk(page, { pace: SLEEPY, name, saved: marks(3) })
+    await stop(page)
+    await page.evaluate(async ([from, to]) => {
+      const opened = (request: IDBOpenDBRequest) => new Promise<IDBDatabase>((resolve, reject) => ((request.onsuccess = () => resolve(request.result)), (request.onerror = () => reject(request.error))))
+      await window.kiosk.openStore({ name: to }).then((store) => store.close())
+      const [source, target] = [await opened(indexedDB.open(from)), await opened(indexedDB.open(to))]
+      for (const each of source.objectStoreNames) {
+        const store = source.transaction(each).objectStore(each)
+        const [keys, values] = await Promise.all([store.getAllKeys(), store.getAll()].map((request) => new Promise<unknown[]>((resolve) => (request.onsuccess = () => resolve(request.result as unknown[])))))
+        const into = target.transaction(each, 'readwrite').objectStore(each)
+        for (const [at, value] of (values ?? []).entries()) into.put(value, into.keyPath === null ? (keys?.[at] as string) : undefined)
+        await new Promise((resolve) => (into.transaction.oncomplete = resolve))
+      }
+      source.close()
+      target.close()
+    }, [name, copy] as const)
+    await startKiosk(page, { pace: SLEEPY, name })
+    expect(school.alarms).toEqual([])
+    const beaten = school.beats.length
+    await startKiosk(page, { pace: SLEEPY, name: copy })
+    expect(school.beats.length).toBe(beaten + 1)
+    expect(school.alarms).toEqual([`copied ${await page.evaluate(() => window.kiosk.store.storeState().then(({ store_id }) => store_id))}`])
+  })
+
+  test('a kiosk that is fenced says so, keeps its roster and its marks, asks for nothing else, and goes on when the office has said that it is the right one', async () => {
+    const { school, page } = await openSchool()
+    const name = freshName()
+    await startKiosk(page, { pace: { ...SLEEPY, fencedRetryMs: 50 }, name })
+    school.fenced = true
+    await addMarks(page, marks(10))
+    await eventually(async () => (await told(page)).fenced).toEqual(['the school says fenced'])
+    const asked = school.asked.length
+    await eventually(() => school.asked.length).toBeGreaterThan(asked + 3)
+    expect(new Set(school.asked.slice(asked))).toEqual(new Set(['/api/v1/heartbeat']))
+    expect((await told(page)).fenced).toHaveLength(1)
+    expect(await counts(page)).toEqual({ unsent: 10, refused: 0 })
+    expect((await rosterNow(page))?.schedule.students).toHaveLength(1)
+    // A start changes nothing of that.
+    await stop(page)
+    await startKiosk(page, { pace: { ...SLEEPY, fencedRetryMs: 50 }, name, wait: false })
+    await eventually(async () => (await told(page)).fenced).toHaveLength(2)
+    const rosters = (await told(page)).rosters.length
+    school.fenced = false
+    await eventually(() => school.marks.size).toBe(10)
+    await eventually(async () => (await told(page)).rosters.length).toBe(rosters + 1)
+  })
+})
+
+describe('the time', () => {
+  const HOUR = 3_600_000
+  const around = (from: number, to: number): { starts_at: string; ends_at: string } => ({ starts_at: new Date(Date.now() + from).toISOString(), ends_at: new Date(Date.now() + to).toISOString() })
+  /** Lesson 7 is on now, 8 comes in two hours; both take S1 to S3. */
+  const today = () => {
+    const base = schedule(['Ada', 'Grace', 'Edith']) as { current_class: object; ahead: { lessons: object[] } }
+    return { ...base, current_class: { ...base.current_class, ...around(-HOUR / 2, HOUR / 2) }, ahead: { lessons: base.ahead.lessons.map((lesson) => ({ ...lesson, course_id: 'CS102', ...around(2 * HOUR, 3 * HOUR) })), students: [] } }
+  }
+  /** Marks as the kiosk makes them now, in the lesson that its clock says is on. */
+  const attend = (page: Page, students: number[], lesson_id: string) => page.evaluate(async ({ made, lesson }) => {
+    for (const one of made) {
+      const { at, clockOffsetMs, unsure } = window.kiosk.clock.moment()
+      const timestamp = new Date(at).toISOString()
+      await window.kiosk.store.saveMark({ ...one, lesson_id: lesson, timestamp, last_seen: timestamp, ...(clockOffsetMs === undefined ? {} : { clock_offset_ms: clockOffsetMs }), ...(unsure ? { unsure } : {}) })
+      window.kiosk.sync.markAdded()
+    }
+  }, { made: students.map((student) => mark(student)), lesson: lesson_id })
+
+  test('marks made offline by a clock that is two and a half hours ahead reach the school in the lesson that was on, with the true time and the raw one', async () => {
+    const { school, page } = await openSchool()
+    school.schedule = today()
+    const name = freshName()
+    await startKiosk(page, { pace: SLEEPY, name })
+    await page.evaluate(() => (window.kiosk.sync.stop(), window.kiosk.store.close()))
+    // The power is cut, the clock comes up wrong, and the network is not there.
+    school.refuse = { status: 503, code: 'busy' }
+    await startKiosk(page, { pace: { ...SLEEPY, firstRetryMs: 5, longestRetryMs: 20 }, name, wrongBy: 2.5 * HOUR, wait: false })
+    await attend(page, [1, 2, 3], '8')
+    // The clock jumps once more, before anything was heard: to 1970.
+    await page.evaluate((now) => void (window.kiosk.wrongBy = -now), Date.now())
+    await attend(page, [1], '7')
+    const before = Date.now()
+    await sleep(200)
+    school.refuse = undefined
+    await eventually(() => counts(page)).toEqual({ unsent: 0, refused: 0 })
+    expect([...school.marks.keys()].sort()).toEqual(['2026-11-23 7 S1', '2026-11-23 7 S2', '2026-11-23 7 S3'])
+    expect(school.records).toHaveLength(3)
+    for (const { timestamp, clock_offset_ms, mark_id } of school.records) {
+      expect(Math.abs(Date.parse(timestamp) - before)).toBeLessThan(10_000)
+      expect(Math.abs(Date.parse(timestamp) - clock_offset_ms - before - 2.5 * HOUR)).toBeLessThan(10_000)
+      expect(marks(3).map((one) => one.mark_id)).toContain(mark_id)
+    }
+    expect((await told(page)).redated).toBe(1)
+    expect(school.alarms).toEqual([])
+    expect(await page.evaluate(() => window.kiosk.store.storeState())).toMatchObject({ made: 4, unsent: 1 })
+  })
+
+  test('a clock that is set in mid-lesson, to 1970 or to tomorrow, changes neither the time nor the lesson of a mark', async () => {
+    const { school, page } = await openSchool()
+    school.schedule = today()
+    await startKiosk(page, { pace: SLEEPY, wrongBy: -9_000_000 })
+    for (const [at, wrongBy] of [-Date.now(), 24 * HOUR].entries()) {
+      const jumped = await page.evaluate((by) => {
+        const before = window.kiosk.clock.now()
+        window.kiosk.wrongBy = by
+        return window.kiosk.clock.now() - before
+      }, wrongBy)
+      expect(Math.abs(jumped)).toBeLessThan(1_000)
+      await attend(page, [at + 1], '7')
+      await pushNow(page)
+    }
+    expect(school.records.map(({ lesson_id }) => lesson_id)).toEqual(['7', '7'])
+    for (const [at, { timestamp, clock_offset_ms }] of school.records.entries()) {
+      expect(Math.abs(Date.parse(timestamp) - Date.now())).toBeLessThan(20_000)
+      expect(Math.abs(clock_offset_ms + [-Date.now(), 24 * HOUR][at]!)).toBeLessThan(20_000)
+    }
+  })
+
+  test('where the school takes marks but does not tell the time, marks of a sure time are sent, and the others wait for it or for the next start', async () => {
+    const { school, page, server } = await openSchool()
+    school.schedule = today()
+    const ours = server.answer
+    const broken = (): void => {
+      server.answer = (request, body, response) => (request.url === '/api/v1/heartbeat' || request.url?.startsWith('/api/v1/schedule')
+        ? void response.writeHead(500, { 'content-type': 'application/json' }).end(JSON.stringify({ type: 'about:blank', title: 'Internal', status: 500, code: 'internal', detail: 'broken' }))
+        : ours(request, body, response))
+    }
+    broken()
+    const pace = { ...SLEEPY, batch: 2, firstRetryMs: 1, longestRetryMs: 5 }
+    const name = freshName()
+    await startKiosk(page, { pace, name, saved: [mark(21), mark(22), mark(23)], wait: false, wrongBy: 2.5 * HOUR })
+    await attend(page, [1, 2, 3, 4, 5], '8')
+    await eventually(() => school.marks.size).toBe(3)
+    for (let round = 0; round < 5; round++) await pushNow(page)
+    expect(await counts(page)).toEqual({ unsent: 5, refused: 0 })
+    server.answer = ours
+    await eventually(() => counts(page)).toEqual({ unsent: 0, refused: 0 })
+    expect(school.records.slice(3).map(({ lesson_id }) => lesson_id).sort()).toEqual(['7', '7', '7', '8', '8'])
+    // Nothing tells how long ago an earlier life of the page was.
+    broken()
+    await page.evaluate(() => (window.kiosk.sync.stop(), window.kiosk.store.close()))
+    await startKiosk(page, { pace, name, wait: false, wrongBy: -2.5 * HOUR })
+    await attend(page, [6], '9')
+    await page.evaluate(() => (window.kiosk.sync.stop(), window.kiosk.store.close()))
+    await startKiosk(page, { pace, name, wait: false })
+    await eventually(() => counts(page)).toEqual({ unsent: 0, refused: 0 })
+    expect(school.records.at(-1)?.lesson_id).toBe('9')
+  })
+})
+
 describe('the roster', () => {
+  test('a start asks for it once, after the beat that tells its version, and again only when the version has moved', async () => {
+    const { school, page } = await openSchool()
+    const look = async () => {
+      const beaten = school.beats.length
+      await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+      await eventually(() => school.beats.length).toBe(beaten + 1)
+      await pushNow(page)
+      return school.asked.filter((path) => path === '/api/v1/schedule').length
+    }
+    await startKiosk(page, { pace: SLEEPY, wait: false })
+    await eventually(() => school.asked.filter((path) => path.startsWith('/api'))).toEqual(['/api/v1/heartbeat', '/api/v1/schedule'])
+    expect(await look()).toBe(1)
+    school.rosterVersion = '2'
+    await look()
+    await eventually(() => school.asked.filter((path) => path === '/api/v1/schedule').length).toBe(2)
+    expect(await look()).toBe(2)
+  })
+
   test('a student who is gone from the answer is gone from the disk, and an unchanged roster is told once', async () => {
     const { school, page } = await openSchool()
     school.schedule = schedule(['Ada', 'Grace'])

@@ -12,6 +12,24 @@ import type { Doubt, MarkMethod } from '#contract/attendance'
 import type { ModelId } from '#contract/model'
 import type { Lesson } from '#contract/schedule'
 
+/**
+ * That a mark was made while the kiosk could not know the time: the server had not been heard in this life of the page, or the
+ * device's clock was set since. `monotonic` counts on, ms since the page began; `life` says which page that was.
+ */
+export interface Unsure {
+  life: string
+  monotonic: number
+}
+
+/** When something happened, and how well the kiosk knew the time as it did. */
+export interface Moment {
+  /** Milliseconds since 1970, corrected clock. */
+  at: number
+  /** Milliseconds that were added to the device's own clock to get `at`. */
+  clockOffsetMs?: number | undefined
+  unsure?: Unsure | undefined
+}
+
 export interface Mark {
   /** UUIDv7 made with the mark; a replay carries the same one. */
   mark_id: string
@@ -29,15 +47,17 @@ export interface Mark {
   method: MarkMethod
   /** Why a teacher should look at it, where that is known already as the mark is made. */
   doubt?: Doubt
+  /** Milliseconds that were added to the device's own clock to get `timestamp`. */
+  clock_offset_ms?: number
+  /** Until it is re-dated, or sent as it is. */
+  unsure?: Unsure
 }
 
 /** What makes somebody present: a face in a frame, or a person's tap or PIN. */
-export interface Sighting {
+export interface Sighting extends Moment {
   studentId: string
   /** Cosine; 1 for a PIN alone. */
   confidence: number
-  /** Milliseconds since 1970, corrected clock. */
-  at: number
   /** Default: the face alone. */
   method?: MarkMethod
   doubt?: Doubt | undefined
@@ -81,7 +101,7 @@ export function openRegister(
   }
   return {
     lesson,
-    see({ studentId, confidence, at, method = 'face', doubt }) {
+    see({ studentId, confidence, at, clockOffsetMs, unsure, method = 'face', doubt }) {
       const present = here.get(studentId)
       if (present) {
         if (at - present.lastSeenAt < debounceMs) return undefined
@@ -100,6 +120,8 @@ export function openRegister(
         model: method === 'pin' ? undefined : model,
         method,
         ...(doubt === undefined ? {} : { doubt }),
+        ...(clockOffsetMs === undefined ? {} : { clock_offset_ms: clockOffsetMs }),
+        ...(unsure === undefined ? {} : { unsure }),
       }
       proposed.set(studentId, mark.mark_id)
       return { kind: 'mark', mark }

@@ -21,11 +21,11 @@ export class ConnectionBadge extends LitElement {
 
   override render() {
     if (!this.badge) return html``
-    const { connection, storageProblem } = this.badge
+    const { connection, storageProblem, fenced } = this.badge
     const more = secondLine(this.badge)
     return html`
       <button
-        class=${connection === 'offline' || storageProblem !== undefined ? 'caution' : 'fine'}
+        class=${connection === 'offline' || storageProblem !== undefined || fenced ? 'caution' : 'fine'}
         type="button"
         @pointerdown=${this.press}
         @pointerup=${this.release}
@@ -33,9 +33,9 @@ export class ConnectionBadge extends LitElement {
         @pointercancel=${this.release}
         @contextmenu=${(event: Event) => event.preventDefault()}
       >
-        ${symbol(storageProblem === undefined ? connection : 'attention')}
+        ${symbol(storageProblem === undefined && !fenced ? connection : 'attention')}
         <span class="lines">
-          <span class="line">${connection === 'online' ? 'Online' : this.since}</span>
+          <span class="line">${fenced ? 'Two copies in use' : connection === 'online' ? 'Online' : this.since}</span>
           ${more ? html`<span class="line more">${more}</span>` : ''}
         </span>
       </button>
@@ -115,8 +115,9 @@ export function offlineSince(badge: Badge, now: number, timeZone: string): strin
 }
 
 /** The most pressing of all that could be said; the technician's panel has the rest. */
-function secondLine({ unsentMarks, refusedMarks, updateReady, storageProblem }: Badge): string {
+function secondLine({ unsentMarks, refusedMarks, updateReady, storageProblem, fenced }: Badge): string {
   if (storageProblem !== undefined) return 'cannot save marks'
+  if (fenced) return 'tell the office'
   if (unsentMarks > 0) return `${unsentMarks} to send`
   if (refusedMarks > 0) return `${refusedMarks} refused`
   return updateReady ? 'update waits' : ''

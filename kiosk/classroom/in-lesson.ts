@@ -6,7 +6,7 @@ import type { MarkMethod } from '#contract/attendance'
 import { CURRENT_MODEL, type ModelId } from '#contract/model'
 import type { Lesson, PinCheck, RosterStudent, Schedule } from '#contract/schedule'
 import { packGallery } from '../attendance/gallery.ts'
-import { type Mark, type Seen, type Sighting, openRegister } from '../attendance/register.ts'
+import { type Mark, type Moment, type Seen, type Sighting, openRegister } from '../attendance/register.ts'
 import { type SeenFace, followSightings } from '../attendance/sightings.ts'
 import type { Store } from '../store/store.ts'
 import type { Box, Reason, SeenFrame, TrackWishes } from '../vision/face.ts'
@@ -31,9 +31,9 @@ export interface InLesson {
   markBy(sighting: Sighting & { method: MarkMethod }, track?: number): Promise<MarkedBy>
   /**
    * Looks at one frame. What it returns as marked is on disk.
-   * @param at milliseconds since 1970, corrected clock
+   * @param moment when the frame was looked at
    */
-  take(seen: SeenFrame, at: number): Promise<Taken>
+  take(seen: SeenFrame, moment: Moment): Promise<Taken>
   /** What vision need not do for a frame taken at `now`, on the clock of SeenFrame.takenAt. */
   wishes(now: number): TrackWishes
 }
@@ -98,7 +98,7 @@ export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; laps
     })
   }
 
-  async function take(seen: SeenFrame, at: number): Promise<Taken> {
+  async function take(seen: SeenFrame, moment: Moment): Promise<Taken> {
     const known = sightings.add(seen)
     const marked: Taken['marked'] = []
     let doubted = 0
@@ -106,7 +106,7 @@ export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; laps
     for (const { verdict } of known) {
       if (verdict.kind !== 'student') continue
       const { studentId, confidence, doubt } = verdict
-      const change = register.see({ studentId, confidence, at, doubt })
+      const change = register.see({ studentId, confidence, doubt, ...moment })
       const doubtful = doubt !== undefined && !doubts.has(studentId)
       if (!change && !doubtful) continue
       const key = { held_on: lesson.held_on, lesson_id: lesson.lesson_id, student_id: studentId }
@@ -114,7 +114,7 @@ export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; laps
         if (change?.kind === 'mark' && (await saveMark(change.mark))) {
           const student = students.get(studentId)
           if (student) marked.push({ mark: change.mark, student })
-        } else if (change?.kind === 'seen_again') await store.moveLastSeen(key, new Date(at).toISOString())
+        } else if (change?.kind === 'seen_again') await store.moveLastSeen(key, new Date(moment.at).toISOString())
         if (doubtful) {
           if (await store.saveDoubt(key, doubt)) doubted += 1
           doubts.add(studentId)

@@ -86,6 +86,14 @@ export function noticeFor(state: Exclude<ScreenState, { screen: 'lesson' }>): No
         text: 'It fetches it by itself as soon as it can, and sends every saved mark afterwards. If this stays, tell the school office.',
         problem: state.problem,
       }
+    case 'fenced':
+      return {
+        symbol: 'attention',
+        heading: 'Two copies of this screen are in use',
+        text: 'Two devices use the same storage, as after an SD card was copied. Every mark made here is kept, and is sent when the office has said which device is the right one.',
+        steps: ['Tell the school office; “Kiosks” in the office’s app shows this room.', 'Switch the other device off.', 'Then this screen goes on by itself, within a few minutes.'],
+        problem: state.problem,
+      }
     case 'no_camera':
       return NO_CAMERA[state.why]
   }

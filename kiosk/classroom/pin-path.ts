@@ -3,7 +3,7 @@
  * but no camera, screen or server, so it works whatever else is broken; `panel` is what the screen shows of it.
  */
 import { type PinTries, isRightPin, lockedFor, triesLeft, withTry, withoutTries } from '../attendance/second-factor.ts'
-import type { Store } from '../store/store.ts'
+import type { Moment, Store } from '../store/store.ts'
 import type { InLesson, MarkedBy } from './in-lesson.ts'
 import type { PinPanel, PinProblem, WaitingStudent } from './state.ts'
 
@@ -45,6 +45,8 @@ interface PinPathOptions {
   store: Store
   /** Corrected clock, ms since 1970. */
   now: () => number
+  /** The same, with what a mark must say of it. */
+  moment: () => Moment
   /** The lesson that is on. */
   lesson: () => InLesson | undefined
   /** On disk. */
@@ -53,7 +55,7 @@ interface PinPathOptions {
 }
 
 /** Rejects with StoreFailed. */
-export async function openPinPath({ store, now, lesson, onMarked, onChange }: PinPathOptions): Promise<PinPath> {
+export async function openPinPath({ store, now, moment, lesson, onMarked, onChange }: PinPathOptions): Promise<PinPath> {
   let tries: PinTries = await store.savedPinTries()
   let at: Step = { step: 'closed' }
   let touchedAt = now()
@@ -91,7 +93,7 @@ export async function openPinPath({ store, now, lesson, onMarked, onChange }: Pi
     await store.savePinTries(counted)
     tries = counted
     if (!(await isRightPin(pin, check))) return { kind: 'wrong', left: triesLeft(tries, studentId) }
-    const by = await on.markBy({ studentId, at: now(), ...(fromFace ? { method: 'face_and_pin', confidence: fromFace.score } : { method: 'pin', confidence: 1 }) }, fromFace?.track)
+    const by = await on.markBy({ studentId, ...moment(), ...(fromFace ? { method: 'face_and_pin', confidence: fromFace.score } : { method: 'pin', confidence: 1 }) }, fromFace?.track)
     tries = withoutTries(tries, studentId)
     await store.savePinTries(tries)
     if (by.kind === 'not_saved') throw by.fault

@@ -11,10 +11,12 @@
  *   5. during a lesson, frame by frame: camera -> vision -> sightings -> register -> disk -> screen.
  * Outside a lesson the camera is off.
  */
+import { v4 as uuidv4 } from 'uuid'
 import type { Heartbeat } from '#contract/device'
 import type { Lesson } from '#contract/schedule'
 import { type Pairing, type SavedRoster, type Store, openStore } from '../store/store.ts'
 import { type AppUpdate, watchAppUpdate } from '../sync/app-update.ts'
+import { type SchoolClock, createSchoolClock } from '../sync/clock.ts'
 import { type Sync, startSync } from '../sync/sync.ts'
 import { type Camera, openCamera } from '../vision/camera.ts'
 import type { SeenFrame } from '../vision/face.ts'
@@ -24,7 +26,7 @@ import './classroom-screen.ts'
 import type { ClassroomScreen } from './classroom-screen.ts'
 import { type Eyes, openEyes } from './eyes.ts'
 import { type Ask, type InLesson, type MarkedBy, type Taken, openInLesson } from './in-lesson.ts'
-import { lessonAt } from './lesson-clock.ts'
+import { lessonAt } from '../attendance/lesson-clock.ts'
 import { readPairingLink } from './pairing-link.ts'
 import { tellAlive } from './pulse.ts'
 import { type PinPath, openPinPath } from './pin-path.ts'
@@ -44,14 +46,14 @@ export async function mount(root: HTMLElement): Promise<void> {
   root.append(screen)
   tellAlive(() => screen.state?.screen)
   try {
-    await startKiosk(screen, () => Date.now())
+    await startKiosk(screen, { wall: () => Date.now(), monotonic: () => performance.now(), life: uuidv4() })
   } catch (fault) {
     // The disk cannot be opened at all: nothing can be kept, so nothing may be shown as marked.
     screen.state = { screen: 'not_paired', problem: sentence(fault) }
   }
 }
 
-async function startKiosk(screen: ClassroomScreen, clock: () => number): Promise<void> {
+async function startKiosk(screen: ClassroomScreen, clocks: Omit<Parameters<typeof createSchoolClock>[0], 'savedOffsetMs'>): Promise<void> {
   screen.state = { screen: 'loading', place: undefined, progress: 0, what: 'Starting', pin: undefined }
   addEventListener('hashchange', () => location.reload(), { once: true })
   const store = await openStore()
@@ -60,6 +62,7 @@ async function startKiosk(screen: ClassroomScreen, clock: () => number): Promise
   // The key must not stay in the address bar, in the history or in a screenshot.
   if (link.kind !== 'none') history.replaceState(null, '', location.pathname)
   const pairing = await store.savedPairing()
+  const clock = createSchoolClock({ ...clocks, savedOffsetMs: await store.savedClockOffset() })
   if (pairing) await new Kiosk(screen, clock, store, pairing).start()
   else screen.state = { screen: 'not_paired', problem: link.kind === 'broken' ? link.problem : undefined }
 }
@@ -75,11 +78,12 @@ class Kiosk {
   private choosing = Promise.resolve()
   private revoked = false
   private outOfDate: string | undefined
+  /** Two copies of this storage are in use: what the server says of it. */
+  private fenced: string | undefined
   private updateReady = false
   private contact: { online: boolean; at: number | undefined } = { online: false, at: undefined }
   private marks = { unsent: 0, refused: 0 }
   private storageProblem: string | undefined
-  private offsetMs = 0
   private faces: OutlinedFace[] = []
   private frameSize = { width: 1280, height: 720 }
   private greeting: { studentId: string; firstName: string; markedAt: number; until: number } | undefined
@@ -102,18 +106,18 @@ class Kiosk {
 
   constructor(
     private readonly screen: ClassroomScreen,
-    private readonly clock: () => number,
+    private readonly clock: SchoolClock,
     private readonly store: Store,
     private readonly pairing: Pairing,
   ) {}
 
   async start(): Promise<void> {
-    this.offsetMs = await this.store.savedClockOffset()
     await this.store.sweepMarks(new Date(this.now() - KEEP_STORED_MS).toISOString().slice(0, 10))
     this.marks = await this.store.countMarks()
     this.pinPath = await openPinPath({
       store: this.store,
       now: () => this.now(),
+      moment: () => this.clock.moment(),
       lesson: () => this.inLesson,
       onMarked: (marked, fromFace) => {
         this.greet(marked)
@@ -124,7 +128,7 @@ class Kiosk {
     this.hearScreen()
     const saved = await this.store.savedRoster(this.now())
     if (saved) await this.adoptRoster(saved)
-    this.eyes = openEyes({ clock: this.clock, onState: ({ kind }) => (kind === 'ready' ? void this.chooseLesson(true) : this.render()) })
+    this.eyes = openEyes({ clock: this.clock.monotonic, onState: ({ kind }) => (kind === 'ready' ? void this.chooseLesson(true) : this.render()) })
     this.update = watchAppUpdate({
       onReady: () => {
         this.updateReady = true
@@ -136,14 +140,14 @@ class Kiosk {
     await this.tick()
   }
 
-  /** The clock that marks are made with: ours, corrected by what the server last said. */
+  /** What marks are made by and the screen shows: the school's time. What waits is counted on the clock that nobody sets. */
   private now(): number {
-    return this.clock() + this.offsetMs
+    return this.clock.now()
   }
 
   private async tick(): Promise<void> {
     this.diagnostics.ms = this.medians.all()
-    if (this.greeting && this.clock() > this.greeting.until) this.greeting = undefined
+    if (this.greeting && this.clock.monotonic() > this.greeting.until) this.greeting = undefined
     await this.chooseLesson(false)
     this.pinPath?.tick()
     this.ask([])
@@ -160,9 +164,8 @@ class Kiosk {
       clock: this.clock,
       status: () => this.status(),
       onRoster: (roster) => void this.adoptRoster(roster),
-      onContact: ({ online, at, clockOffsetMs, serverAppVersion }) => {
+      onContact: ({ online, at, serverAppVersion }) => {
         this.contact = { online, at }
-        this.offsetMs = clockOffsetMs
         if (serverAppVersion !== undefined && serverAppVersion !== __APP_VERSION__) void this.update?.check()
         this.render()
       },
@@ -178,12 +181,19 @@ class Kiosk {
         this.render()
       },
       onMarksSettled: () => void this.countMarks(),
+      // Some of them may be in another lesson now, perhaps in the one that is on.
+      onMarksRedated: () => void this.chooseLesson(true).then(() => this.countMarks()),
+      onFenced: (problem) => {
+        this.fenced = problem
+        this.render()
+      },
     })
   }
 
   private async adoptRoster(roster: SavedRoster): Promise<void> {
     this.revoked = false
     this.outOfDate = undefined
+    this.fenced = undefined
     this.roster = roster
     await this.chooseLesson(true)
   }
@@ -302,7 +312,7 @@ class Kiosk {
         this.eyes?.crashed(vision, fault)
         return
       }
-      const taken = await this.inLesson?.take(seen, this.now())
+      const taken = await this.inLesson?.take(seen, this.clock.moment())
       if (taken) this.tell(seen, taken)
     }
   }
@@ -332,7 +342,7 @@ class Kiosk {
   /** What is on the disk is shown and sent. */
   private greet({ mark, student }: Taken['marked'][number]): void {
     this.diagnostics.marked.push({ studentId: mark.student_id, method: mark.method, confidence: mark.confidence, at: performance.now() })
-    this.greeting = { studentId: mark.student_id, firstName: student.first_name, markedAt: this.now(), until: this.clock() + GREETING_MS }
+    this.greeting = { studentId: mark.student_id, firstName: student.first_name, markedAt: this.now(), until: this.clock.monotonic() + GREETING_MS }
     this.sync?.markAdded()
     void this.countMarks()
     // A roster that came while the mark was on its way to the disk opened the register without it.
@@ -355,11 +365,11 @@ class Kiosk {
 
   private ask(asks: Ask[]): void {
     const here = new Set(this.inLesson?.present().map(({ studentId }) => studentId))
-    this.asking = askOn(this.asking, { asks, faces: this.faces, here }, this.clock())
+    this.asking = askOn(this.asking, { asks, faces: this.faces, here }, this.clock.monotonic())
   }
 
   private answer(track: number, said: 'yes' | 'no'): void {
-    this.asking = answered(this.asking, track, said, this.clock())
+    this.asking = answered(this.asking, track, said, this.clock.monotonic())
     this.render()
   }
 
@@ -373,7 +383,7 @@ class Kiosk {
       if (this.pinPath?.panel.step === 'see_teacher') this.answer(track, 'no')
       return
     }
-    const by: MarkedBy | undefined = await this.inLesson?.markBy({ studentId, method: 'face_and_tap', confidence: ask.score, at: this.now() }, track)
+    const by: MarkedBy | undefined = await this.inLesson?.markBy({ studentId, method: 'face_and_tap', confidence: ask.score, ...this.clock.moment() }, track)
     if (by?.kind === 'not_saved') this.storageProblem = sentence(by.fault)
     if (by?.kind === 'marked') this.greet(by)
     if (by && by.kind !== 'not_saved') this.answer(track, 'yes')
@@ -402,6 +412,7 @@ class Kiosk {
         refusedMarks: this.marks.refused,
         updateReady: this.updateReady,
         storageProblem: this.storageProblem,
+        fenced: this.fenced !== undefined,
       },
     }
   }
@@ -418,10 +429,11 @@ class Kiosk {
     if (this.revoked) return { screen: 'revoked' }
     return screenState({
       place: this.place(),
-      clock: this.clock(),
+      clock: this.clock.monotonic(),
       lessons: this.lessons(),
       lapsed: this.roster?.lapsed ?? false,
       outOfDate: this.outOfDate,
+      fenced: this.fenced,
       inLesson: this.inLesson,
       eyes: this.eyes?.state ?? { kind: 'loading', what: 'Starting', progress: 0 },
       camera: this.camera,

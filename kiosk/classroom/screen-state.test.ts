@@ -15,7 +15,7 @@ const lesson: Lesson = {
 const later: Lesson = { ...lesson, lesson_id: '8', starts_at: '2026-11-23T11:00:00Z', ends_at: '2026-11-23T12:00:00Z' }
 const place: Place = {
   roomName: 'Lab', timeZone: 'UTC', now: NOW,
-  badge: { connection: 'online', lastContactAt: NOW, unsentMarks: 0, refusedMarks: 0, updateReady: false, storageProblem: undefined },
+  badge: { connection: 'online', lastContactAt: NOW, unsentMarks: 0, refusedMarks: 0, updateReady: false, storageProblem: undefined, fenced: false },
 }
 const inLesson: InLesson = {
   lesson, enrolled: 2, withoutFace: 1, present: () => [], waiting: () => [], pinOf: () => undefined,
@@ -24,7 +24,7 @@ const inLesson: InLesson = {
 const camera = (state: CameraState) => ({ state, video: {} as HTMLVideoElement })
 
 const allWell: Facts = {
-  place, clock: 0, lessons: [lesson, later], lapsed: false, outOfDate: undefined, inLesson,
+  place, clock: 0, lessons: [lesson, later], lapsed: false, outOfDate: undefined, fenced: undefined, inLesson,
   eyes: { kind: 'ready', vision: {} as Vision }, camera: camera('live'), faces: [], frameSize: { width: 640, height: 480 }, greeting: undefined, ask: undefined, pin: { step: 'closed' },
 }
 
@@ -36,6 +36,11 @@ describe('the screen', () => {
   it('goes on with the lesson that it has when the server refuses this app, and says so afterwards', () => {
     expect(screenState({ ...allWell, outOfDate: 'too old' }).screen).toBe('lesson')
     expect(screenState({ ...allWell, outOfDate: 'too old', inLesson: undefined })).toMatchObject({ screen: 'out_of_date', problem: 'too old' })
+  })
+
+  it('goes on with the lesson where a copy of its storage is in use, and says so afterwards', () => {
+    expect(screenState({ ...allWell, fenced: 'two copies' }).screen).toBe('lesson')
+    expect(screenState({ ...allWell, fenced: 'two copies', inLesson: undefined })).toMatchObject({ screen: 'fenced', problem: 'two copies' })
   })
 
   it('says what comes next when no lesson is on, whatever the models and the camera do', () => {
@@ -57,7 +62,7 @@ describe('the screen', () => {
 
   it('keeps the way by PIN on every screen of a lesson, and greets who took it', () => {
     const broken: Partial<Facts>[] = [
-      {}, { lapsed: true }, { outOfDate: 'too old' }, { eyes: { kind: 'failed', problem: 'x', retryAt: 0 } }, { eyes: { kind: 'loading', what: 'Mesh', progress: 0.4 } },
+      {}, { lapsed: true }, { outOfDate: 'too old' }, { fenced: 'two copies' }, { eyes: { kind: 'failed', problem: 'x', retryAt: 0 } }, { eyes: { kind: 'loading', what: 'Mesh', progress: 0.4 } },
       { camera: undefined }, ...(['starting', 'none', 'denied', 'lost', 'black', 'frozen'] as const).map((state) => ({ camera: camera(state) })),
     ]
     const greeting = { studentId: 'S1', firstName: 'Ada', markedAt: NOW }

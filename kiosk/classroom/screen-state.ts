@@ -3,17 +3,19 @@ import type { CameraState } from '#contract/device'
 import type { Lesson } from '#contract/schedule'
 import type { EyesState } from './eyes.ts'
 import type { InLesson } from './in-lesson.ts'
-import { nextLesson } from './lesson-clock.ts'
+import { nextLesson } from '../attendance/lesson-clock.ts'
 import type { AskCard, LessonCard, OutlinedFace, PinPanel, Place, ScreenState } from './state.ts'
 
 export interface Facts {
   place: Place
-  /** Raw clock, ms: what waiting times are counted on. */
+  /** The clock that nobody sets, ms: what waiting times are counted on. */
   clock: number
   /** Every lesson of the saved roster; undefined: there is no roster. */
   lessons: readonly Lesson[] | undefined
   lapsed: boolean
   outOfDate: string | undefined
+  /** Why the server takes nothing from this storage, which has a copy. */
+  fenced: string | undefined
   inLesson: InLesson | undefined
   eyes: EyesState
   camera: { state: CameraState; video: HTMLVideoElement } | undefined
@@ -28,6 +30,7 @@ export interface Facts {
 export function screenState(facts: Facts): ScreenState {
   const { place, lessons, inLesson, eyes, camera } = facts
   if (!inLesson) {
+    if (facts.fenced !== undefined) return { screen: 'fenced', place, problem: facts.fenced }
     if (facts.outOfDate !== undefined) return { screen: 'out_of_date', place, problem: facts.outOfDate }
     if (!lessons) return { screen: 'no_roster', place, why: 'never_reached', pin: undefined }
     const next = nextLesson(lessons, place.now)

@@ -82,6 +82,8 @@ export interface Badge {
   updateReady: boolean
   /** The disk refused a mark: nothing can be marked until this is gone. */
   storageProblem: string | undefined
+  /** Two copies of this kiosk's storage are in use: what is marked stays here until the office has said which is right. */
+  fenced: boolean
 }
 
 export interface Place {
@@ -100,6 +102,7 @@ export type ScreenState =
   | { screen: 'no_lesson'; place: Place; next: LessonCard | undefined }
   | { screen: 'no_roster'; place: Place; /** Never reached the server, or the saved roster has lapsed. */ why: 'never_reached' | 'lapsed'; /** undefined: no lesson is known. */ pin: PinPanel | undefined }
   | { screen: 'out_of_date'; place: Place; /** The server refuses this app's version. */ problem: string }
+  | { screen: 'fenced'; place: Place; /** Two copies of this kiosk's storage are in use: what the server says of it. */ problem: string }
   | { screen: 'no_camera'; place: Place; lesson: LessonCard; /** `denied`: permission refused; `lost`: was there, is gone; `none`: never found; `black`: it sees nothing; `frozen`: its picture stands still. */ why: CameraFault; pin: PinPanel }
   | {
       screen: 'lesson'

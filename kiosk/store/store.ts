@@ -5,17 +5,27 @@
  * [Note: The register is the outbox] There is one store of marks, each `unsent`, `stored` or
  * `refused`. The screen shows the marks of a lesson, sync sends those that are unsent, and there is
  * no second queue that could disagree with the first.
+ *
+ * [Note: A storage counts its marks] Every mark saved here gets the next number of this storage, in the same strict
+ * transaction, and the heartbeat tells how many there are and how many of them the server has not named. So the server can
+ * tell marks that were lost from marks that are late, a wiped storage (another store_id) from an old one, and two copies
+ * of one storage apart (see contract/device.ts). A mark that the server had before storages counted has no number.
  */
 import { openDB } from 'idb'
+import { v4 as uuidv4 } from 'uuid'
 import type { DBSchema, IDBPDatabase, IDBPTransaction, StoreNames } from 'idb'
 import { StoreFailed, storeFailure } from './store-failed.ts'
 import { hasLapsed, seal, unseal, withoutTemplates } from './roster.ts'
 import type { SavedRoster, SealedRoster } from './roster.ts'
-import type { MarkKey, SavedMark, SettledMark } from './mark.ts'
+import type { MarkKey, NewMark, SavedMark, SettledMark } from './mark.ts'
 import type { Doubt } from '#contract/attendance'
+import type { StoreState } from '#contract/device'
+import type { Lesson } from '#contract/schedule'
+import { redate } from '../attendance/redate.ts'
+import type { Moment } from '../attendance/register.ts'
 import type { PinTries } from '../attendance/second-factor.ts'
 
-export type { MarkKey, SavedMark, SavedRoster, SettledMark }
+export type { MarkKey, Moment, NewMark, SavedMark, SavedRoster, SettledMark }
 
 export interface Pairing {
   deviceId: string
@@ -27,7 +37,7 @@ export interface Pairing {
 /** Every method rejects with StoreFailed, and with nothing else. */
 export interface Store {
   savedPairing(): Promise<Pairing | undefined>
-  /** Another device or room than before forgets the roster. */
+  /** Another device or room than before forgets the roster; another device's storage counts anew. */
   savePairing(pairing: Pairing): Promise<void>
   /** Revoked: erases the roster with its key, and the marks that the server has. Unsent and refused marks and the pairing stay. */
   forget(): Promise<void>
@@ -35,8 +45,8 @@ export interface Store {
   savedRoster(now: number): Promise<SavedRoster | undefined>
   /** Replaces the roster whole. */
   saveRoster(roster: SavedRoster): Promise<void>
-  /** Resolves when the mark is on the disk; false if that student is already marked in that lesson. */
-  saveMark(mark: SavedMark): Promise<boolean>
+  /** Resolves when the mark is on the disk, with its number; false if that student is already marked in that lesson. */
+  saveMark(mark: NewMark): Promise<boolean>
   /**
    * Puts a doubt beside a saved mark, on the disk, and the mark back to unsent, so that it is sent again with it.
    * False where there is nothing new: no such mark, the same doubt, or a graver one before it.
@@ -52,6 +62,19 @@ export interface Store {
   settleMarks(settled: SettledMark[]): Promise<void>
   /** Erases stored marks of lessons before this date (yyyy-mm-dd). Unsent and refused ones never. */
   sweepMarks(storedBefore: string): Promise<void>
+  /**
+   * Puts the unsure marks of this life of the page right, all of them or none, and unsure no more; see redate.ts.
+   * @param o.schoolTime the school's time when `monotonic` stood so
+   * @param o.lessons of this room, as far as they are known
+   * @returns how many there were
+   */
+  redateMarks(life: string, o: { schoolTime: (monotonic: number) => number; lessons: readonly Lesson[] }): Promise<number>
+  /** What this storage tells of itself, in one look. */
+  storeState(): Promise<StoreState>
+  /** Puts a successor of the fence on the disk, flushed, before it is presented; one that waits to be confirmed stays. */
+  drawFence(fresh: string): Promise<void>
+  /** The server has heard of this successor: it is the fence now. */
+  keepFence(next: string): Promise<void>
   /** Milliseconds to add to this device's clock; 0 if never measured. */
   savedClockOffset(): Promise<number>
   saveClockOffset(ms: number): Promise<void>
@@ -63,8 +86,18 @@ export interface Store {
   close(): void
 }
 
+/** The storage's own count and fence, as they lie on the disk. */
+interface Count {
+  store_id: string
+  made: number
+  /** Marks that went into another of the same student and lesson as they were re-dated: the server will never be told of them. */
+  merged: number
+  fence: string
+  next_fence: string
+}
+
 interface Schema extends DBSchema {
-  device: { key: 'pairing' | 'clock_offset' | 'pin_tries'; value: Pairing | number | PinTries }
+  device: { key: 'pairing' | 'clock_offset' | 'pin_tries' | 'count'; value: Pairing | number | PinTries | Count }
   roster: { key: 'roster'; value: SealedRoster }
   marks: {
     key: [heldOn: string, lessonId: string, studentId: string]
@@ -73,7 +106,8 @@ interface Schema extends DBSchema {
   }
 }
 
-const VERSION = 1
+/** 2: the storage counts. */
+const VERSION = 2
 
 /** The doubt that no other takes the place of. */
 const GRAVEST: Doubt = 'looks_like_a_picture'
@@ -106,10 +140,15 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
     return new Promise((resolve, reject) => {
       let patience: ReturnType<typeof setTimeout> | undefined
       openDB<Schema>(name, VERSION, {
-        upgrade(db) {
-          db.createObjectStore('device')
-          db.createObjectStore('roster')
-          db.createObjectStore('marks', { keyPath: ['held_on', 'lesson_id', 'student_id'] }).createIndex('state', ['state', 'held_on', 'timestamp'])
+        async upgrade(db, before, _now, tx) {
+          if (before < 1) {
+            db.createObjectStore('device')
+            db.createObjectStore('roster')
+            db.createObjectStore('marks', { keyPath: ['held_on', 'lesson_id', 'student_id'] }).createIndex('state', ['state', 'held_on', 'timestamp'])
+          }
+          const { marks, count } = countAnew(await tx.objectStore('marks').index('state').getAll())
+          for (const mark of marks) await tx.objectStore('marks').put(mark)
+          await tx.objectStore('device').put(count, 'count')
         },
         blocked() {
           patience = setTimeout(() => {
@@ -151,6 +190,8 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
         const [value] = await Promise.all([work(tx), tx.done])
         return value
       } catch (cause) {
+        // A fault of ours between two writes must not leave the first of them.
+        abort(tx)
         await tx.done.catch(() => undefined)
         throw tx.error ?? cause
       }
@@ -178,10 +219,16 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
       }),
 
     savePairing: (pairing) =>
-      change('The pairing was not saved', ['device', 'roster'], 'strict', async (tx) => {
-        const before = await tx.objectStore('device').get('pairing')
-        const same = typeof before === 'object' && 'deviceId' in before && before.deviceId === pairing.deviceId && before.roomId === pairing.roomId
-        if (!same) await tx.objectStore('roster').clear()
+      change('The pairing was not saved', ['device', 'roster', 'marks'], 'strict', async (tx) => {
+        const saved = await tx.objectStore('device').get('pairing')
+        const before = typeof saved === 'object' && 'deviceId' in saved ? saved : undefined
+        if (before?.deviceId !== pairing.deviceId || before.roomId !== pairing.roomId) await tx.objectStore('roster').clear()
+        // What waits here is sent as the new device's, who has told the server nothing yet.
+        if (before && before.deviceId !== pairing.deviceId) {
+          const { marks, count } = countAnew(await tx.objectStore('marks').index('state').getAll())
+          for (const mark of marks) await tx.objectStore('marks').put(mark)
+          await tx.objectStore('device').put(count, 'count')
+        }
         await tx.objectStore('device').put(pairing, 'pairing')
       }),
 
@@ -204,10 +251,12 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
     saveRoster: keepRoster,
 
     saveMark: (mark) =>
-      change('The mark was not saved', ['marks'], 'strict', async (tx) => {
+      change('The mark was not saved', ['marks', 'device'], 'strict', async (tx) => {
         const marks = tx.objectStore('marks')
         if ((await marks.getKey(keyOf(mark))) !== undefined) return false
-        await marks.add(mark)
+        const count = await countOf(tx)
+        await marks.add({ ...mark, sequence: count.made + 1 })
+        await tx.objectStore('device').put({ ...count, made: count.made + 1 }, 'count')
         return true
       }),
 
@@ -265,6 +314,38 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
         erase(tx, IDBKeyRange.bound(['stored'], ['stored', storedBefore], false, true)),
       ),
 
+    redateMarks: (life, o) =>
+      change('The time of the marks was not put right', ['marks', 'device'], 'strict', async (tx) => {
+        const marks = tx.objectStore('marks')
+        const { put, remove, merged } = redate(await marks.getAll(), { life, ...o })
+        for (const mark of remove) await marks.delete(keyOf(mark))
+        for (const mark of put) await marks.put(mark)
+        if (merged > 0) {
+          const count = await countOf(tx)
+          await tx.objectStore('device').put({ ...count, merged: count.merged + merged }, 'count')
+        }
+        return remove.length
+      }),
+
+    storeState: () =>
+      read('The count of the marks was not read', async (db) => {
+        const tx = db.transaction(['marks', 'device'])
+        const [{ merged, ...count }, unsent] = await Promise.all([countOf(tx), tx.objectStore('marks').index('state').count(IDBKeyRange.bound(['unsent'], after('unsent')))])
+        return { ...count, unsent: unsent + merged }
+      }),
+
+    drawFence: (fresh) =>
+      change('The fence was not saved', ['device'], 'strict', async (tx) => {
+        const count = await countOf(tx)
+        if (count.fence === count.next_fence) await tx.objectStore('device').put({ ...count, next_fence: fresh }, 'count')
+      }),
+
+    keepFence: (next) =>
+      change('The fence was not saved', ['device'], 'strict', async (tx) => {
+        const count = await countOf(tx)
+        if (count.next_fence === next && count.fence !== next) await tx.objectStore('device').put({ ...count, fence: next }, 'count')
+      }),
+
     savedClockOffset: () =>
       read('The clock was not read', async (db) => {
         const saved = await db.get('device', 'clock_offset')
@@ -299,6 +380,36 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
       opened = undefined
       void closing?.then((db) => db.close())
     },
+  }
+}
+
+/**
+ * A storage's first count, and the marks with their numbers in it: those that wait. The server has the others,
+ * under no number or under another device's. @param all in the order of the state index
+ */
+function countAnew(all: SavedMark[]): { marks: SavedMark[]; count: Count } {
+  let made = 0
+  const marks = all.map((mark) => {
+    const { sequence: _before, ...rest } = mark
+    return mark.state === 'unsent' ? { ...rest, sequence: (made += 1) } : rest
+  })
+  const fence = uuidv4()
+  return { marks, count: { store_id: uuidv4(), made, merged: 0, fence, next_fence: fence } }
+}
+
+/** It is made with the storage. */
+async function countOf(tx: { objectStore(name: 'device'): { get(key: 'count'): Promise<Schema['device']['value'] | undefined> } }): Promise<Count> {
+  const count = await tx.objectStore('device').get('count')
+  if (typeof count === 'object' && 'store_id' in count) return count
+  throw new StoreFailed("this device's storage has lost its count. Clear the site's data and pair the device again.")
+}
+
+/** Undoes what a transaction has done, unless it has ended by itself. */
+function abort(tx: { abort(): void }): void {
+  try {
+    tx.abort()
+  } catch {
+    // It had ended.
   }
 }
 

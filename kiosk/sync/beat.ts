@@ -2,6 +2,8 @@
 import { HeartbeatAnswer } from '#contract/device'
 import type { Heartbeat } from '#contract/device'
 import type { Pairing, Store } from '../store/store.ts'
+import type { SchoolClock } from './clock.ts'
+import type { Host } from './host.ts'
 import { request } from './request.ts'
 
 /** @param o.status what only the screen's side knows; what lies on the disk is read there. Throws StoreFailed. */
@@ -9,15 +11,16 @@ export async function feelPulse(o: {
   store: Store
   pairing: Pairing
   appVersion: string
-  /** ms since 1970, corrected clock. */
-  now: number
+  clock: SchoolClock
   rosterPulledAt: number | undefined
   status: Partial<Heartbeat>
 }): Promise<Heartbeat> {
   const marks = await o.store.countMarks()
   return {
     ...o.status,
-    timestamp: new Date(o.now).toISOString(),
+    timestamp: new Date(o.clock.now()).toISOString(),
+    clock_offset_ms: o.clock.heard() ? o.clock.offsetMs() : null,
+    store: await o.store.storeState(),
     app_version: o.appVersion,
     unsent_marks: marks.unsent,
     refused_marks: marks.refused,
@@ -28,8 +31,8 @@ export async function feelPulse(o: {
 }
 
 /** Throws Refused or Unreachable. */
-export async function beat({ key }: Pairing, body: Heartbeat): Promise<HeartbeatAnswer> {
-  const answer = await request('/api/v1/heartbeat', { method: 'POST', key, body, answer: HeartbeatAnswer })
+export async function beat({ key }: Pairing, body: Heartbeat, host: Host): Promise<HeartbeatAnswer> {
+  const answer = await request('/api/v1/heartbeat', { method: 'POST', key, body, answer: HeartbeatAnswer, host })
   // Without an ETag there is no 304.
   return (answer as { value: HeartbeatAnswer }).value
 }

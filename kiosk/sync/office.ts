@@ -20,9 +20,12 @@ import {
   type TemplatesRequest,
   type VerifyRequest,
 } from '#contract/people'
+import { Kiosk, Kiosks, Operations } from '#contract/kiosks'
 import { CourseHistory, Lessons, Register, StudentHistory, type CorrectionRequest } from '#contract/register'
 import { Recognition } from '#contract/recognition'
+import { CourseReport, SchoolReport } from '#contract/report'
 import { Room, Rooms, type RoomRequest } from '#contract/rooms'
+import { DismissedAnswer, RecordedAnswer, SetAsideList, type RecordRequest } from '#contract/set-aside'
 import { Refused, Unreachable, request, type Ask } from './request.ts'
 import { announceRosterChange } from './same-browser.ts'
 
@@ -202,6 +205,24 @@ export const studentHistory = (studentId: string): Promise<StudentHistory> =>
 export const courseHistory = (courseId: string): Promise<CourseHistory> =>
   get(OWN, `/api/v1/attendance/course/${encodeURIComponent(courseId)}`, CourseHistory)
 
+// ---------- reports ----------
+
+/** Months such as 2026-09, both inclusive; undefined: the last twelve. */
+export interface ReportMonths {
+  from: string | undefined
+  to: string | undefined
+}
+
+const monthsQuery = ({ from, to }: ReportMonths): string => {
+  const query = new URLSearchParams({ ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }).toString()
+  return query === '' ? '' : `?${query}`
+}
+
+export const schoolReport = (months: ReportMonths): Promise<SchoolReport> => get(OWN, `/api/v1/reports/school${monthsQuery(months)}`, SchoolReport)
+
+export const courseReport = (courseId: string, months: ReportMonths): Promise<CourseReport> =>
+  get(OWN, `/api/v1/reports/course/${encodeURIComponent(courseId)}${monthsQuery(months)}`, CourseReport)
+
 // ---------- people ----------
 
 export const students = async (school: School = OWN): Promise<Student[]> => (await get(school, '/api/v1/students', Students)).students
@@ -264,6 +285,27 @@ export const recognition = (): Promise<Recognition> => get(OWN, '/api/v1/recogni
 /** Two students whose faces say one are two people: who said so is kept. */
 export const confirmDifferent = (student_ids: [string, string]): Promise<Confirmation> =>
   ask(OWN, '/api/v1/recognition/confirmed-different', { method: 'POST', body: { student_ids }, answer: Confirmation })
+
+// ---------- kiosks, and what was set aside ----------
+
+export const kiosks = (): Promise<Kiosks> => get(OWN, '/api/v1/kiosks', Kiosks)
+
+export const operations = (): Promise<Operations> => get(OWN, '/api/v1/operations', Operations)
+
+const kioskPath = (deviceId: string): string => `/api/v1/kiosks/${encodeURIComponent(deviceId)}`
+
+/** Somebody has looked at it. @returns the kiosk as it is now. */
+export const closeAlarm = (deviceId: string, alarmId: number): Promise<Kiosk> => ask(OWN, `${kioskPath(deviceId)}/alarms/${alarmId}/close`, { method: 'POST', body: {}, answer: Kiosk })
+
+/** Of two copies of its storage the one that is in use now is the right one. @returns the kiosk as it is now. */
+export const clearFence = (deviceId: string): Promise<Kiosk> => ask(OWN, `${kioskPath(deviceId)}/clear-fence`, { method: 'POST', body: {}, answer: Kiosk })
+
+/** @param before the last of the page before; undefined: the newest. */
+export const setAside = (before: number | undefined): Promise<SetAsideList> => get(OWN, `/api/v1/set-aside${before === undefined ? '' : `?before=${before}`}`, SetAsideList)
+
+export const recordSetAside = (id: number, change: RecordRequest): Promise<RecordedAnswer> => ask(OWN, `/api/v1/set-aside/${id}/record`, { method: 'POST', body: change, answer: RecordedAnswer })
+
+export const dismissSetAside = (id: number): Promise<DismissedAnswer> => ask(OWN, `/api/v1/set-aside/${id}/dismiss`, { method: 'POST', body: {}, answer: DismissedAnswer })
 
 // ---------- rooms ----------
 

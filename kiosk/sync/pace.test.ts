@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Lesson, Schedule } from '#contract/schedule'
-import { PACE, lessonChanges, remaining, retryDelay, untilPull, untilPush } from './pace.ts'
+import { PACE, lessonChanges, queuedDelay, remaining, retryDelay, untilPull, untilPush } from './pace.ts'
 
 const NOON = Date.parse('2026-11-23T12:00:00Z')
 const instant = fc.integer({ min: NOON - 86_400_000, max: NOON + 86_400_000 })
@@ -61,6 +61,18 @@ test('retries spread over a doubling span with a ceiling, and never come before 
     }),
   )
   expect([1, 2, 3, 4, 5, 6, 7].map((attempt) => retryDelay(attempt, undefined, () => 1, PACE))).toEqual([2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
+})
+
+test('what waits to be recorded is asked for again after a second or two, then ever less often, at least once a minute', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 5000 }), fc.double({ min: 0, max: 1, noNaN: true }), (round, luck) => {
+      const delay = queuedDelay(round, () => luck, PACE)
+      expect(delay).toBeGreaterThanOrEqual(1_000)
+      expect(delay).toBeLessThanOrEqual(60_000)
+    }),
+  )
+  expect([1, 2, 3, 4, 5, 6, 7].map((round) => queuedDelay(round, () => 1, PACE))).toEqual([2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
+  expect(queuedDelay(1, () => 0, PACE)).toBe(1_000)
 })
 
 test('the lesson changes of a schedule are the starts and ends of all its lessons, each once, in order', () => {

@@ -1,4 +1,4 @@
-/** When sync does what, as arithmetic: knows no timer, no server and no store. All times are ms of the device's own clock. */
+/** When sync does what, as arithmetic: knows no timer, no server and no store. All times are ms of the clock that only counts on, unless they say otherwise. */
 import type { Schedule } from '#contract/schedule'
 
 export interface Pace {
@@ -10,7 +10,10 @@ export interface Pace {
   batch: number
   pullEveryMs: number
   beatEveryMs: number
-  /** Pulls are moved by up to so much, so that a hundred rooms do not ask in the same second when the bell rings, */
+  /**
+   * Pulls are moved by up to so much, so that a thousand rooms do not ask in the same second when the bell rings (each answer costs the server some
+   * 25 ms): the kiosk has the next lesson already, and hears of a change at its next beat,
+   */
   spreadMs: number
   /** and by so much when the network comes back for all of them. */
   onlineSpreadMs: number
@@ -20,8 +23,14 @@ export interface Pace {
   longestRetryMs: number
   /** A Retry-After beyond this is not believed. */
   longestHoldMs: number
-  /** A revoked kiosk asks so often whether it still is. */
+  /** A revoked kiosk asks so often whether it still is, */
   revokedRetryMs: number
+  /** and one whose storage is in use twice so often whether the office has said which is right. */
+  fencedRetryMs: number
+  /** Marks that wait at the server to be recorded are sent again after this, doubled at each time up to the longest retry. */
+  queuedRetryMs: number
+  /** A kiosk draws a new fence for its storage at its start and so often after it. */
+  fenceEveryMs: number
 }
 
 export const PACE: Pace = {
@@ -30,17 +39,20 @@ export const PACE: Pace = {
   batch: 100,
   pullEveryMs: 600_000,
   beatEveryMs: 60_000,
-  spreadMs: 20_000,
+  spreadMs: 120_000,
   onlineSpreadMs: 1_000,
   firstRetryMs: 2_000,
   longestRetryMs: 60_000,
   longestHoldMs: 600_000,
   revokedRetryMs: 600_000,
+  fencedRetryMs: 240_000,
+  queuedRetryMs: 2_000,
+  fenceEveryMs: 3_600_000,
 }
 
 /**
- * What is left of `ms` since `since`. A clock that was set back (a Pi has no battery for its own) makes
- * the wait unknown, and an unknown wait is over: better a request too many than a kiosk that sleeps for a year.
+ * What is left of `ms` since `since`. A clock that went back (it should not) makes the wait unknown, and an unknown wait
+ * is over: better a request too many than a kiosk that sleeps for a year.
  */
 export function remaining(now: number, since: number, ms: number): number {
   return now < since ? 0 : Math.max(0, since + ms - now)
@@ -54,6 +66,14 @@ export function remaining(now: number, since: number, ms: number): number {
 export function retryDelay(attempt: number, retryAfterSeconds: number | undefined, random: () => number, pace: Pace): number {
   const jitter = random() * Math.min(pace.longestRetryMs, pace.firstRetryMs * 2 ** Math.min(attempt - 1, 30))
   return Math.min(pace.longestHoldMs, (retryAfterSeconds ?? 0) * 1000) + jitter
+}
+
+/**
+ * The recorder needs a second or two, and then every kiosk has something to ask: between half the doubled base and all of it.
+ * @param round how often these marks were answered `queued`, from 1
+ */
+export function queuedDelay(round: number, random: () => number, pace: Pace): number {
+  return (0.5 + random() / 2) * Math.min(pace.longestRetryMs, pace.queuedRetryMs * 2 ** Math.min(round - 1, 30))
 }
 
 /** Starts and ends of all lessons of a schedule, ms since 1970 by the server's clock, in order. */

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { CURRENT_MODEL } from '#contract/model'
 import { RosterStudent, RosterTemplate, Schedule } from '#contract/schedule'
 import type { Pairing, SavedRoster } from '../store/store.ts'
+import type { Host } from './host.ts'
 import { request } from './request.ts'
 
 /** The schedule as it comes: its templates are judged one by one, so that one bad template does not cost a room its lesson. */
@@ -18,9 +19,9 @@ export interface Pulled {
 }
 
 /** @param now ms since 1970, corrected clock. Throws Refused or Unreachable. */
-export async function pullRoster(pairing: Pairing, held: SavedRoster | undefined, now: () => number): Promise<Pulled> {
+export async function pullRoster(pairing: Pairing, held: SavedRoster | undefined, now: () => number, host: Host): Promise<Pulled> {
   const path = `/api/v1/schedule?room_id=${encodeURIComponent(pairing.roomId)}`
-  const answer = await request(path, { key: pairing.key, etag: held?.etag, answer: PulledSchedule })
+  const answer = await request(path, { key: pairing.key, etag: held?.etag, answer: PulledSchedule, host })
   // A 304 only ever answers the ETag of what we hold.
   if (!answer) return { roster: { ...(held as SavedRoster), pulledAt: now() }, changed: false, serverNow: undefined }
   const { schedule, refusedTemplates } = keepOwnTemplates(answer.value)

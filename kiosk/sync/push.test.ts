@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { AttendanceRecord } from '#contract/attendance'
 import type { SavedMark } from '../store/store.ts'
-import { namedMarks, recordOf } from './push.ts'
+import { namedMarks, queuedMarks, recordOf } from './push.ts'
 
 function mark(student: number, over: Partial<SavedMark> = {}): SavedMark {
   return {
@@ -20,13 +20,13 @@ function mark(student: number, over: Partial<SavedMark> = {}): SavedMark {
   }
 }
 
-test('what is sent of a mark fits the contract, says nothing more than the server needs and takes less than 350 bytes', () => {
+test('what is sent of a mark fits the contract, says nothing more than the server needs and takes less than 400 bytes', () => {
   fc.assert(
     fc.property(fc.double({ min: -1.1, max: 1.1, noNaN: true }), (confidence) => {
-      const record = recordOf(mark(1, { confidence, why: 'x', method: 'face_and_tap', doubt: 'looks_like_a_picture', course_id: 'MATH-ADV-2026.A', lesson_id: '123456' }))
+      const record = recordOf(mark(1, { confidence, why: 'x', method: 'face_and_tap', doubt: 'looks_like_a_picture', course_id: 'MATH-ADV-2026.A', lesson_id: '123456', sequence: 123_456, clock_offset_ms: -1_795_000_000_000, unsure: { life: 'one', monotonic: 12_345.6 } }))
       expect(AttendanceRecord.parse(record)).toEqual(record)
-      expect(Object.keys(record)).not.toContain('last_seen')
-      expect(new TextEncoder().encode(JSON.stringify(record)).length).toBeLessThan(350)
+      for (const kept of ['last_seen', 'state', 'why', 'unsure']) expect(Object.keys(record)).not.toContain(kept)
+      expect(new TextEncoder().encode(JSON.stringify(record)).length).toBeLessThan(400)
     }),
   )
 })
@@ -37,6 +37,19 @@ test('a mark says how it came about and what is doubted of it, and one of an old
   const pin = recordOf(mark(1, { method: 'pin', confidence: 1, model: undefined, doubt: 'no_life_seen' }))
   expect(AttendanceRecord.parse(JSON.parse(JSON.stringify(pin)))).toMatchObject({ method: 'pin', confidence: 1, doubt: 'no_life_seen' })
   expect(JSON.stringify(pin)).not.toContain('model')
+})
+
+test('a mark tells its number and how far the clock was off, and a clock that is off by more than a century tells nothing', () => {
+  expect(recordOf(mark(1, { sequence: 7, clock_offset_ms: 9_000_000 }))).toMatchObject({ sequence: 7, clock_offset_ms: 9_000_000 })
+  expect(recordOf(mark(1, { clock_offset_ms: 1e15 }))).not.toHaveProperty('clock_offset_ms')
+  expect(recordOf(mark(1))).not.toHaveProperty('sequence')
+})
+
+test('a mark that waits to be recorded is told apart from one that the answer leaves out', () => {
+  const marks = [mark(1), mark(2), mark(3)]
+  const results = [{ index: 0, outcome: 'queued' }, { index: 1, outcome: 'stored' }, { index: 0, outcome: 'queued' }, { index: 2, outcome: 'queued', student_id: 'S1' }, { index: 9, outcome: 'queued' }]
+  expect(queuedMarks(marks, results).map(({ student_id }) => student_id)).toEqual(['S1'])
+  expect(namedMarks(marks, results).map(({ mark: { student_id } }) => student_id)).toEqual(['S2'])
 })
 
 test('only a result that names the mark settles it', () => {

@@ -1,6 +1,8 @@
-/** One request to our own server: the only place in the app that calls fetch. Both sides parse. */
+/** One request to our own server: the only place in the app that asks over the network. Both sides parse. */
 import type { ZodType } from 'zod'
 import { Problem } from '#contract/problem'
+import { BROWSER } from './host.ts'
+import type { Host } from './host.ts'
 
 /** The server answered, and refused: `problem` says why in a person's words. */
 export class Refused extends Error {
@@ -31,33 +33,38 @@ export interface Ask<T> {
   /** What the answer must be. */
   answer: ZodType<T>
   timeoutMs?: number
+  /** Default: the browser's. */
+  host?: Pick<Host, 'fetch' | 'setTimeout' | 'clearTimeout'>
 }
 
 /** After so long without an answer there is none. */
 export const TIMEOUT_MS = 15_000
 
 /** @returns the parsed answer with its ETag, or `undefined` where the server said 304. Throws Refused or Unreachable, nothing else. */
-export async function request<T>(path: string, { method = 'GET', body, key, etag, answer, timeoutMs = TIMEOUT_MS }: Ask<T>): Promise<{ value: T; etag: string | undefined } | undefined> {
+export async function request<T>(path: string, { method = 'GET', body, key, etag, answer, timeoutMs = TIMEOUT_MS, host = BROWSER }: Ask<T>): Promise<{ value: T; etag: string | undefined } | undefined> {
   const headers = new Headers({ accept: 'application/json, application/problem+json' })
   if (body !== undefined) headers.set('content-type', 'application/json')
   if (key) headers.set('authorization', `Bearer ${key}`)
   if (etag) headers.set('if-none-match', etag)
   let response: Response
   let text: string
+  const patience = new AbortController()
+  const timer = host.setTimeout(() => patience.abort(new DOMException('no answer in time', 'TimeoutError')), timeoutMs)
   try {
-    // eslint-disable-next-line no-restricted-globals -- this is the one owner of fetch
-    response = await fetch(path, {
+    response = await host.fetch(path, {
       method,
       headers,
       body: body === undefined ? null : JSON.stringify(body),
       credentials: 'same-origin',
       cache: 'no-store',
       redirect: 'error',
-      signal: AbortSignal.timeout(timeoutMs),
+      signal: patience.signal,
     })
     text = await response.text()
   } catch (cause) {
     throw new Unreachable(`${method} ${path}: no answer from the server`, { cause })
+  } finally {
+    host.clearTimeout(timer)
   }
   if (response.status === 304 && etag) return undefined
   let json: unknown

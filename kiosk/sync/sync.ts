@@ -3,16 +3,18 @@
  * no database of the school; what it learns it saves, then tells through its callbacks.
  */
 import type { Heartbeat } from '#contract/device'
+import type { Lesson, Schedule } from '#contract/schedule'
 import type { Pairing, SavedRoster, Store } from '../store/store.ts'
 import { hasLapsed } from '../store/roster.ts'
 import { beat, feelPulse } from './beat.ts'
-import { clockOffset } from './clock.ts'
-import { PACE, lessonChanges, remaining, retryDelay, untilPull, untilPush } from './pace.ts'
+import type { SchoolClock } from './clock.ts'
+import { BROWSER } from './host.ts'
+import type { Host } from './host.ts'
+import { PACE, lessonChanges, queuedDelay, remaining, retryDelay, untilPull, untilPush } from './pace.ts'
 import type { Pace } from './pace.ts'
 import { pullRoster } from './pull.ts'
 import { pushUnsent } from './push.ts'
 import { Misfit, Refused, Unreachable } from './request.ts'
-import { hearRosterChange } from './same-browser.ts'
 
 export interface Contact {
   /** Whether the last request was answered by our server. */
@@ -29,8 +31,8 @@ export interface SyncOptions {
   store: Store
   pairing: Pairing
   appVersion: string
-  /** This device's own clock, ms since 1970. */
-  clock: () => number
+  /** Told here what the server says; made of the device's clocks and the saved offset (store.savedClockOffset). */
+  clock: SchoolClock
   /** What only the screen's side knows of how the kiosk is. */
   status: () => Partial<Heartbeat>
   /** A roster that differs from the one before, already saved: pulled, or lapsed. Also the first one after onOutOfDate or onRevoked. */
@@ -42,8 +44,14 @@ export interface SyncOptions {
   onOutOfDate: (problem: string) => void
   /** Some marks are no longer unsent. */
   onMarksSettled: () => void
+  /** Marks made before the time was known have been put right, and may be in another lesson now. */
+  onMarksRedated?: () => void
+  /** Two copies of this kiosk's storage are in use; `problem` is for a person. Everything is kept, nothing is taken, and sync asks again every few minutes. Its end is told by onRoster. */
+  onFenced?: (problem: string) => void
   pace?: Pace
   random?: () => number
+  /** Default: the browser's. */
+  host?: Host
 }
 
 export interface Sync {
@@ -77,21 +85,23 @@ const DAY_MS = 86_400_000
 
 /**
  * Three tasks, one line: never two requests at a time, so never two pushes, and no answer overtakes another.
- * 1. start: read the saved roster and the clock's offset, then pull, push, beat
+ * 1. start: read the saved roster, then beat (which tells the time and the roster's version), pull, push
  * 2. sleep until the first of the three is due (pace.ts says when)
  * 3. run it; a failure pauses that task alone, with jitter, or for as long as the server asks
  * 4. an answer after silence, or the browser's `online`, ends the pauses that nobody asked for
  * 5. a heartbeat that is told another roster version than the one before owes a pull
- * 6. 401: erase the roster, tell, and only pull, seldom, until the server knows us again
+ * 6. marks answered `queued` are sent again soon, and sooner with the next new ones; nothing waits for them
+ * 7. 401: erase the roster, tell, and only pull, seldom, until the server knows us again
+ * 8. 403 `fenced`: tell, keep everything, and only beat, seldom, until the office has said that this storage is the right one
+ * Whatever it waits for it counts on the clock that nobody sets, and runs wherever a Host does.
  */
 export function startSync(o: SyncOptions): Sync {
-  const { store, pairing, clock, pace = PACE, random = Math.random } = o
+  const { store, pairing, clock, pace = PACE, random = Math.random, host = BROWSER } = o
   let stopped = false
-  let timer: ReturnType<typeof setTimeout> | undefined
+  let timer: unknown
 
   let online: boolean | undefined
   let contactAt: number | undefined
-  let offset = 0
   let savedOffset = 0
   let serverAppVersion: string | undefined
 
@@ -99,64 +109,75 @@ export function startSync(o: SyncOptions): Sync {
   let changes: number[] = []
   let pulledAt: number | undefined
   let spread = 0
+  /** Lessons of this room that are over by the newest roster: a mark from before the first contact may belong to one of them. */
+  let past: Lesson[] = []
   let added = 0
   let addedSince = 0
+  /** Marks wait at the server: since when, how long before they are sent again, and how often they were answered so. */
+  let queued: { since: number; wait: number; round: number } | undefined
   let beatAt: number | undefined
+  let drawnAt: number | undefined
   /** As the newest heartbeat was told it. */
   let rosterVersion: string | undefined
   let revoked = false
+  let fenced = false
   /** The screen shows something else than the roster because of us. */
   let interrupted = false
 
-  const corrected = () => clock() + offset
+  const pulse: Task = task(
+    () => (revoked ? Number.POSITIVE_INFINITY : beatAt === undefined ? 0 : remaining(clock.monotonic(), beatAt, pace.beatEveryMs)),
+    async () => {
+      await lapse()
+      await drawFence()
+      const heartbeat = await feelPulse({ store, pairing, appVersion: o.appVersion, clock, rosterPulledAt: roster?.pulledAt, status: o.status() })
+      const askedAt = clock.monotonic()
+      const answer = await beat(pairing, heartbeat, host)
+      beatAt = clock.monotonic()
+      serverAppVersion = answer.app_version
+      if (answer.roster_version !== rosterVersion) pull.owed = true
+      rosterVersion = answer.roster_version
+      if (fenced) pull.owed = push.owed = true
+      fenced = false
+      answered(askedAt, Date.parse(answer.now))
+      if (heartbeat.store) await store.keepFence(heartbeat.store.next_fence)
+      return true
+    },
+  )
 
   const pull: Task = task(
-    () => untilPull({ now: clock(), pulledAt, serverNow: corrected(), confirmedAt: roster?.pulledAt ?? 0, changes, spread }, pace),
+    () => (fenced ? Number.POSITIVE_INFINITY : untilPull({ now: clock.monotonic(), pulledAt, serverNow: clock.now(), confirmedAt: roster?.pulledAt ?? 0, changes, spread }, pace)),
     async () => {
-      const askedAt = clock()
-      const pulled = await pullRoster(pairing, roster, corrected)
+      const askedAt = clock.monotonic()
+      const pulled = await pullRoster(pairing, roster, clock.now, host)
       answered(askedAt, pulled.serverNow)
       await store.saveRoster(pulled.roster)
       keep(pulled.roster)
-      pulledAt = clock()
+      pulledAt = clock.monotonic()
       spread = random() * pace.spreadMs
       if (pulled.changed || interrupted) tell(() => o.onRoster(pulled.roster))
       interrupted = false
       if (revoked) push.owed = pulse.owed = true
       revoked = false
       // Two days back is past in every time zone.
-      await store.sweepMarks(new Date(corrected() - 2 * DAY_MS).toISOString().slice(0, 10))
+      await store.sweepMarks(new Date(clock.now() - 2 * DAY_MS).toISOString().slice(0, 10))
       return true
     },
   )
 
   const push: Task = task(
-    () => (revoked ? Number.POSITIVE_INFINITY : untilPush({ now: clock(), added, since: addedSince }, pace)),
+    () => (revoked || fenced ? Number.POSITIVE_INFINITY : Math.min(untilPush({ now: clock.monotonic(), added, since: addedSince }, pace), queued ? remaining(clock.monotonic(), queued.since, queued.wait) : Number.POSITIVE_INFINITY)),
     async () => {
       added = 0
-      const { answers, left } = await pushUnsent({ store, pairing, batch: pace.batch, onSettled: () => tell(o.onMarksSettled) })
-      if (answers > 0) answered()
-      return left === 0
+      const visit = await pushUnsent({ store, pairing, batch: pace.batch, host, life: clock.life, redate, onSettled: () => tell(o.onMarksSettled) })
+      if (visit.answers > 0) answered()
+      const round = visit.settled > 0 ? 1 : (queued?.round ?? 0) + 1
+      queued = visit.queued === 0 ? undefined : { since: clock.monotonic(), wait: queuedDelay(round, random, pace), round }
+      return visit.left === visit.queued
     },
   )
 
-  const pulse: Task = task(
-    () => (revoked ? Number.POSITIVE_INFINITY : beatAt === undefined ? 0 : remaining(clock(), beatAt, pace.beatEveryMs)),
-    async () => {
-      await lapse()
-      const heartbeat = await feelPulse({ store, pairing, appVersion: o.appVersion, now: corrected(), rosterPulledAt: roster?.pulledAt, status: o.status() })
-      const askedAt = clock()
-      const answer = await beat(pairing, heartbeat)
-      beatAt = clock()
-      serverAppVersion = answer.app_version
-      if (answer.roster_version !== rosterVersion) pull.owed = true
-      rosterVersion = answer.roster_version
-      answered(askedAt, Date.parse(answer.now))
-      return true
-    },
-  )
-
-  const tasks = [pull, push, pulse]
+  // In the order of the line at the start: the beat tells the time, and whether the roster has changed.
+  const tasks = [pulse, pull, push]
 
   function task(due: Task['due'], visit: Task['visit']): Task {
     return { owed: true, due, visit, failures: 0, pause: undefined, inLine: 0 }
@@ -165,14 +186,48 @@ export function startSync(o: SyncOptions): Sync {
   // ---------- what is known ----------
 
   function keep(kept: SavedRoster | undefined): void {
+    past = kept ? lessonsBefore(kept, [...past, ...(roster ? lessonsOf(roster.schedule) : [])]) : []
     roster = kept
     changes = kept ? lessonChanges(kept.schedule) : []
   }
 
+  /**
+   * Puts the marks right that were made before the time was known: asks for the time, and once in this life for the lessons.
+   * @returns false where the server does not tell the time now. Throws as a visit does where nothing can be sent anyway.
+   */
+  async function redate(): Promise<boolean> {
+    if (!clock.sure()) await asks(pulse)
+    if (!clock.sure() || pulledAt === undefined) await asks(pull)
+    if (!clock.sure()) return false
+    const lessons = roster ? [...lessonsOf(roster.schedule), ...past] : []
+    if ((await store.redateMarks(clock.life, { schoolTime: clock.at, lessons })) > 0) tell(() => o.onMarksRedated?.())
+    return true
+  }
+
+  /** Runs a task's visit out of its turn; what it asks may be refused while other things are served. */
+  async function asks({ visit }: Task): Promise<void> {
+    try {
+      await visit()
+    } catch (error) {
+      const ofUs = error instanceof Refused && (error.problem.code === 'unauthorized' || error.problem.code === 'fenced')
+      if (ofUs || !(error instanceof Refused || error instanceof Misfit)) throw error
+    }
+  }
+
+  /**
+   * [Note: Two copies of one storage] (contract/device.ts) The successor is on the disk before it is presented, and presented until it was answered: a lost answer
+   * repeats the same pair. At the start too, so that of two copies the second is found at its first beat.
+   */
+  async function drawFence(): Promise<void> {
+    if (drawnAt !== undefined && remaining(clock.monotonic(), drawnAt, pace.fenceEveryMs) > 0) return
+    await store.drawFence(host.uuid())
+    drawnAt = clock.monotonic()
+  }
+
   /** Templates too old to be trusted are forgotten even where the server never answers again. */
   async function lapse(): Promise<void> {
-    if (!roster || roster.lapsed || !hasLapsed(roster, corrected())) return
-    const lapsed = await store.savedRoster(corrected())
+    if (!roster || roster.lapsed || !hasLapsed(roster, clock.now())) return
+    const lapsed = await store.savedRoster(clock.now())
     keep(lapsed)
     if (lapsed) tell(() => o.onRoster(lapsed))
   }
@@ -182,17 +237,17 @@ export function startSync(o: SyncOptions): Sync {
   }
 
   function tellContact(): void {
-    tell(() => o.onContact({ online: online === true, at: contactAt, clockOffsetMs: offset, serverAppVersion }))
+    tell(() => o.onContact({ online: online === true, at: contactAt, clockOffsetMs: clock.offsetMs(), serverAppVersion }))
   }
 
   function answered(askedAt?: number, serverNow?: number): void {
-    const measured = askedAt === undefined || serverNow === undefined ? undefined : clockOffset(askedAt, clock(), serverNow)
-    offset = measured ?? offset
+    if (askedAt !== undefined && serverNow !== undefined) clock.told(askedAt, clock.monotonic(), serverNow)
     if (online === false) endPauses()
     online = true
-    contactAt = corrected()
+    contactAt = clock.now()
     tellContact()
-    if (Math.abs(offset - savedOffset) < OFFSET_WORTH_SAVING_MS) return
+    const offset = clock.offsetMs()
+    if (!clock.heard() || Math.abs(offset - savedOffset) < OFFSET_WORTH_SAVING_MS) return
     savedOffset = offset
     store.saveClockOffset(offset).catch(reportError)
   }
@@ -201,18 +256,20 @@ export function startSync(o: SyncOptions): Sync {
 
   function until({ owed, due, pause }: Task): number {
     const wanted = owed ? 0 : due()
-    return pause ? Math.max(wanted, remaining(clock(), pause.since, pause.wait)) : wanted
+    return pause ? Math.max(wanted, remaining(clock.monotonic(), pause.since, pause.wait)) : wanted
   }
 
   function arm(): void {
-    clearTimeout(timer)
+    host.clearTimeout(timer)
     if (stopped) return
     const soonest = Math.min(...tasks.filter((each) => each.inLine === 0).map(until))
-    // Looked at again every minute at least: the clock may be set while we sleep.
-    timer = setTimeout(wake, Math.min(soonest, 60_000))
+    // Looked at again every minute at least: a bell rings by the school's clock, which may be told anew while we sleep.
+    timer = host.setTimeout(wake, Math.min(soonest, 60_000))
   }
 
   function wake(): void {
+    // Slept, or the clock was set: the server knows which.
+    if (clock.heard() && !clock.sure()) pulse.owed = true
     for (const each of tasks) if (each.inLine === 0 && until(each) <= 0) void run(each)
     arm()
   }
@@ -223,7 +280,7 @@ export function startSync(o: SyncOptions): Sync {
   }
 
   function pause(paused: Task, wait: number, asked: boolean): void {
-    paused.pause = { since: clock(), wait, asked }
+    paused.pause = { since: clock.monotonic(), wait, asked }
   }
 
   // ---------- running ----------
@@ -232,8 +289,8 @@ export function startSync(o: SyncOptions): Sync {
 
   async function recall(): Promise<void> {
     try {
-      offset = savedOffset = await store.savedClockOffset()
-      keep(await store.savedRoster(corrected()))
+      savedOffset = await store.savedClockOffset()
+      keep(await store.savedRoster(clock.now()))
     } catch (error) {
       reportError(error)
     }
@@ -248,7 +305,7 @@ export function startSync(o: SyncOptions): Sync {
   /** @returns when it has run; at once if the server asked for a pause that is not over. */
   async function runNow(runner: Task): Promise<void> {
     const { pause: paused } = runner
-    if (paused?.asked && remaining(clock(), paused.since, paused.wait) > 0) return
+    if (paused?.asked && remaining(clock.monotonic(), paused.since, paused.wait) > 0) return
     await run(runner)
   }
 
@@ -275,6 +332,7 @@ export function startSync(o: SyncOptions): Sync {
 
   async function failed(runner: Task, error: unknown): Promise<void> {
     if (error instanceof Refused && error.problem.code === 'unauthorized') return revoke()
+    if (error instanceof Refused && error.problem.code === 'fenced') return fence(error)
     const ours = error instanceof Refused || error instanceof Misfit
     if (ours) answered()
     retryLater(runner, error instanceof Refused || error instanceof Unreachable ? error.retryAfterSeconds : undefined)
@@ -307,47 +365,59 @@ export function startSync(o: SyncOptions): Sync {
     if (first) tell(o.onRevoked)
   }
 
-  // ---------- the browser's word on the network: a hint to look, never a verdict ----------
+  function fence(error: Refused): void {
+    const first = !fenced
+    fenced = true
+    interrupted = true
+    pull.owed = push.owed = false
+    pulse.owed = true
+    pause(pulse, pace.fencedRetryMs + random() * pace.spreadMs, true)
+    answered()
+    if (first) tell(() => o.onFenced?.(error.message))
+  }
+
+  // ---------- the machine's word on the network ----------
 
   function onOnline(): void {
     endPauses()
-    for (const each of revoked ? [pull] : tasks) {
+    for (const each of revoked ? [pull] : fenced ? [pulse] : tasks) {
       each.owed = true
       if (!each.pause) pause(each, random() * pace.onlineSpreadMs, false)
     }
     arm()
   }
 
-  function onOffline(): void {
+  /** Ask at once what has changed. */
+  function onHint(): void {
     if (!revoked) void runNow(pulse)
   }
 
-  /** Somebody looks again, or enrolled in another tab: ask at once what has changed. */
-  function onHint(): void {
-    if (!document.hidden && !revoked) void runNow(pulse)
-  }
-
-  window.addEventListener('online', onOnline)
-  window.addEventListener('offline', onOffline)
-  document.addEventListener('visibilitychange', onHint)
-  const stopHearing = hearRosterChange(onHint)
+  const stopHearing = host.hear({ online: onOnline, offline: onHint, look: onHint })
   wake()
 
   return {
     pullNow: () => runNow(pull),
     pushNow: () => runNow(push),
     markAdded() {
-      if (added === 0) addedSince = clock()
+      if (added === 0) addedSince = clock.monotonic()
       added += 1
       arm()
     },
     stop() {
       stopped = true
-      clearTimeout(timer)
-      window.removeEventListener('online', onOnline)
-      window.removeEventListener('offline', onOffline)
-      document.removeEventListener('visibilitychange', onHint)
+      host.clearTimeout(timer)
       stopHearing()
     },
   }
 }
+
+const lessonsOf = ({ current_class, ahead }: Schedule): Lesson[] => (current_class ? [current_class, ...ahead.lessons] : ahead.lessons)
+
+/** Of the lessons known before, those that were over as this roster was made: it tells of no others, and those it tells of it knows better. */
+function lessonsBefore({ schedule, pulledAt }: SavedRoster, known: Lesson[]): Lesson[] {
+  const told = new Set(lessonsOf(schedule).map(nameOf))
+  const over = known.filter((lesson) => Date.parse(lesson.ends_at) <= pulledAt && Date.parse(lesson.ends_at) > pulledAt - 2 * DAY_MS && !told.has(nameOf(lesson)))
+  return [...new Map(over.map((lesson) => [nameOf(lesson), lesson])).values()]
+}
+
+const nameOf = ({ held_on, lesson_id }: Lesson): string => `${held_on} ${lesson_id}`

@@ -1,31 +1,47 @@
 /** `GET /api/v1/schedule?room_id=`: what a room's kiosk may know, and only that kiosk or a script. */
-import { createHash } from 'node:crypto'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
 import { Hono } from 'hono'
+import { parseAccept } from 'hono/utils/accept'
 import { ScheduleQuery } from '#contract/schedule'
 import type { Schedule } from '#contract/schedule'
-import { roomSchedule } from '../../db/roster.ts'
+import { scheduleOf } from '../../db/roster.ts'
 import type { AppEnv, AppParts } from '../app-parts.ts'
 import { onlyFor } from '../identity.ts'
 import { Refusal } from '../problem.ts'
 import { parse } from '../request-body.ts'
+import { openRoomTags } from '../room-tags.ts'
+
+/** Of a day's embeddings: a ninth more bytes than the usual level 6 for a quarter of its time, and at the bell every room asks. */
+const GZIP_LEVEL = 4
+const pack = promisify(gzip)
 
 export function scheduleRoutes(parts: AppParts): Hono<AppEnv> {
   const { db, now, settings } = parts
+  const tags = openRoomTags(db, JSON.stringify(settings))
   const routes = new Hono<AppEnv>()
   routes.get('/api/v1/schedule', onlyFor(parts, 'device', 'script'), async (c) => {
     const { room_id } = parse(ScheduleQuery, c.req.query())
     const identity = c.var.identity
     if (identity.kind === 'device' && identity.room_id !== room_id) throw new Refusal('forbidden', `device ${identity.device_id} belongs to room ${identity.room_id} and may know no other`)
+    const held = c.req.header('if-none-match')
+    const headers = (etag: string) => ({ etag, 'cache-control': 'private, no-cache' })
     const at = now()
-    const known = await roomSchedule(db, room_id, at)
-    if (!known) throw new Refusal('not_found', `there is no room ${room_id}`)
-    const { liveness, ...roster } = known
-    const unchanging: Omit<Schedule, 'now'> = { ...roster, settings: { ...settings, liveness } }
-    const json = JSON.stringify(unchanging)
-    const headers = { etag: `"${createHash('sha256').update(json).digest('base64url').slice(0, 32)}"`, 'cache-control': 'private, no-cache' }
-    if (matches(c.req.header('if-none-match'), headers.etag)) return c.body(null, 304, headers)
-    // The templates of a day's classes are a megabyte of numbers: written out once, for the tag and for the answer.
-    return c.body(`{"now":${JSON.stringify(at.toISOString())},${json.slice(1)}`, 200, { ...headers, 'content-type': 'application/json' })
+    const known = held === undefined ? undefined : await tags.known(room_id, at)
+    if (known !== undefined && matches(held, known)) return c.body(null, 304, headers(known))
+    for (;;) {
+      const taken = await tags.take(room_id, at)
+      if (!taken) throw new Refusal('not_found', `there is no room ${room_id}`)
+      if (matches(held, taken.tag)) return c.body(null, 304, headers(taken.tag))
+      const roster = await scheduleOf(db, taken.outline)
+      // A template was erased in between: what was just taken is not so any more.
+      if (!roster) continue
+      const { liveness, ...rest } = roster
+      const schedule: Schedule = { now: at.toISOString(), ...rest, settings: { ...settings, liveness } }
+      if (!takesGzip(c.req.header('accept-encoding'))) return c.json(schedule, 200, { ...headers(taken.tag), vary: 'accept-encoding' })
+      const packed = await pack(JSON.stringify(schedule), { level: GZIP_LEVEL })
+      return c.body(packed, 200, { ...headers(`W/${taken.tag}`), vary: 'accept-encoding', 'content-type': 'application/json', 'content-encoding': 'gzip' })
+    }
   })
   return routes
 }
@@ -33,4 +49,9 @@ export function scheduleRoutes(parts: AppParts): Hono<AppEnv> {
 /** RFC 9110: weak comparison, because compression on the way makes a tag weak. */
 function matches(ifNoneMatch: string | undefined, etag: string): boolean {
   return ifNoneMatch !== undefined && ifNoneMatch.split(',').some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === etag)
+}
+
+function takesGzip(acceptEncoding: string | undefined): boolean {
+  const accepts = parseAccept(acceptEncoding ?? '')
+  return ((accepts.find(({ type }) => type.toLowerCase() === 'gzip') ?? accepts.find(({ type }) => type === '*'))?.q ?? 0) > 0
 }
