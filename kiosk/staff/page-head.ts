@@ -85,8 +85,8 @@ export class PageHead extends LitElement {
 
   private readonly moved = (): void => this.requestUpdate()
 
-  private isAt(view: Route['view']): boolean {
-    return this.where === 'office' && routeOf(location.hash).view === view
+  private isAt(...views: Route['view'][]): boolean {
+    return this.where === 'office' && views.includes(routeOf(location.hash).view)
   }
 
   override render() {
@@ -96,9 +96,11 @@ export class PageHead extends LitElement {
         <span class="name ${session ? '' : 'alone'}">FastrackAI</span>
         ${session
           ? html`<nav aria-label="Pages">
-                <a href="/office#/" aria-current=${this.where === 'office' && !this.isAt('pins') && !this.isAt('rooms') && !this.isAt('recognition') ? 'page' : nothing}>Lessons</a>
+                <a href="/office#/" aria-current=${this.isAt('day', 'lesson', 'student', 'course') ? 'page' : nothing}>Lessons</a>
+                <a href="/office#/reports" aria-current=${this.isAt('reports') ? 'page' : nothing}>Reports</a>
                 ${session.role === 'office' ? html`<a href="/office#/pins" aria-current=${this.isAt('pins') ? 'page' : nothing}>PINs</a>` : nothing}
                 ${session.role === 'office' ? html`<a href="/office#/recognition" aria-current=${this.isAt('recognition') ? 'page' : nothing}>Recognition</a>` : nothing}
+                ${session.role === 'office' ? html`<a href="/office#/kiosks" aria-current=${this.isAt('kiosks', 'set-aside') ? 'page' : nothing}>Kiosks</a>` : nothing}
                 <a href="/office#/rooms" aria-current=${this.isAt('rooms') ? 'page' : nothing}>Rooms</a>
                 ${session.role === 'office' ? html`<a href="/enrol" aria-current=${this.where === 'enrol' ? 'page' : nothing}>Enrol</a>` : nothing}
               </nav>

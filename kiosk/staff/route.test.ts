@@ -9,7 +9,8 @@ const route: fc.Arbitrary<Route> = fc.oneof(
   fc.record({ view: fc.constant('lesson' as const), held_on: date, lesson_id: id }),
   fc.record({ view: fc.constant('student' as const), student_id: id }),
   fc.record({ view: fc.constant('course' as const), course_id: id }),
-  fc.record({ view: fc.constant('rooms' as const) }),
+  fc.record({ view: fc.constantFrom('rooms' as const, 'kiosks' as const, 'set-aside' as const) }),
+  fc.record({ view: fc.constant('reports' as const), course_id: fc.option(id, { nil: undefined }) }),
   fc.record({ view: fc.constant('pins' as const), course_id: fc.option(id, { nil: undefined }) }),
 )
 
@@ -28,7 +29,7 @@ test('An address that says nothing we know leads to today', () => {
   }
   fc.assert(
     fc.property(fc.string(), (hash) => {
-      expect(['day', 'lesson', 'student', 'course', 'pins', 'rooms']).toContain(routeOf(hash).view)
+      expect(['day', 'lesson', 'student', 'course', 'pins', 'rooms', 'kiosks', 'set-aside', 'recognition', 'reports']).toContain(routeOf(hash).view)
     }),
   )
 })

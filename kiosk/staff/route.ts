@@ -5,7 +5,10 @@ export type Route =
   | { view: 'lesson'; held_on: string; lesson_id: string }
   | { view: 'student'; student_id: string }
   | { view: 'course'; course_id: string }
+  | { view: 'reports'; /** undefined: the whole school. */ course_id: string | undefined }
   | { view: 'rooms' }
+  | { view: 'kiosks' }
+  | { view: 'set-aside' }
   | { view: 'recognition' }
   | { view: 'pins'; /** undefined: none chosen yet. */ course_id: string | undefined }
 
@@ -17,7 +20,8 @@ export function routeOf(hash: string): Route {
   if (view === 'lesson' && first && DATE.test(first) && second) return { view, held_on: first, lesson_id: second }
   if (view === 'student' && first) return { view, student_id: first }
   if (view === 'course' && first) return { view, course_id: first }
-  if (view === 'rooms' || view === 'recognition') return { view }
+  if (view === 'rooms' || view === 'kiosks' || view === 'set-aside' || view === 'recognition') return { view }
+  if (view === 'reports') return { view, course_id: first || undefined }
   if (view === 'pins') return { view, course_id: first || undefined }
   return { view: 'day', date: view === 'day' && first && DATE.test(first) ? first : undefined }
 }
@@ -32,8 +36,14 @@ export function hashOf(route: Route): string {
       return `#/student/${encodeURIComponent(route.student_id)}`
     case 'course':
       return `#/course/${encodeURIComponent(route.course_id)}`
+    case 'reports':
+      return route.course_id === undefined ? '#/reports' : `#/reports/${encodeURIComponent(route.course_id)}`
     case 'rooms':
       return '#/rooms'
+    case 'kiosks':
+      return '#/kiosks'
+    case 'set-aside':
+      return '#/set-aside'
     case 'recognition':
       return '#/recognition'
     case 'pins':

@@ -8,12 +8,15 @@ import type { Session } from '#contract/people'
 import { hashOf, routeOf, type Route } from './route.ts'
 import { look, wholePage } from './look.ts'
 import { SignedInPage } from './signed-in-page.ts'
+import './attendance-report.ts'
+import './kiosk-list.ts'
 import './lesson-list.ts'
 import './lesson-register.ts'
 import './pin-list.ts'
 import './recognition-overview.ts'
 import './record-history.ts'
 import './room-list.ts'
+import './set-aside-list.ts'
 
 @customElement('staff-page')
 export class StaffPage extends SignedInPage {
@@ -48,6 +51,12 @@ export class StaffPage extends SignedInPage {
         return html`<recognition-overview .session=${session}></recognition-overview>`
       case 'rooms':
         return html`<room-list .session=${session}></room-list>`
+      case 'kiosks':
+        return html`<kiosk-list .session=${session}></kiosk-list>`
+      case 'set-aside':
+        return html`<set-aside-list .session=${session}></set-aside-list>`
+      case 'reports':
+        return html`<attendance-report .course_id=${route.course_id}></attendance-report>`
       case 'pins':
         return html`<pin-list .course_id=${route.course_id} .session=${session}></pin-list>`
       case 'student':
