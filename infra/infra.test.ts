@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'v
 import { launchChromium } from '../e2e/chromium.ts'
 import { findChromium } from '../e2e/installed-chromium.ts'
 import { startSchool, type School } from '../e2e/school.ts'
+import { startEmbedded } from '../db/embedded.ts'
 
 const INFRA = import.meta.dirname
 const ROOT = join(INFRA, '..')
@@ -137,6 +138,33 @@ describe('the scripts', () => {
     expect(said).toContain(`no database answers at ${nobodyListens}`)
     expect(said).not.toContain('w:rd')
   })
+
+  test('give a recorder the queue with whatever password the secret holds, and ask it for no secret of the school', async (context) => {
+    needs(context, 'redis-server')
+    const [port, secrets] = [await freePort(), join(folder, 'recorder-secrets')]
+    await mkdir(secrets)
+    await writeFile(join(secrets, 'redis_password'), 'p@ss/w:rd?#%')
+    const redis = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', secrets, '--requirepass', 'p@ss/w:rd?#%', '--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction'], { stdio: 'ignore' })
+    const embedded = await startEmbedded({ dataDir: join(folder, 'recorder-data'), log: () => {} })
+    try {
+      await chmod(folder, 0o755)
+      const database = new URL(embedded.url)
+      await writeFile(join(secrets, 'postgres_password'), decodeURIComponent(database.password))
+      const env = { ...surroundings, SECRETS_DIR: secrets, POSTGRES_HOST: database.host, POSTGRES_USER: database.username, POSTGRES_DB: database.pathname.slice(1), REDIS_HOST: `127.0.0.1:${port}`, PORT: '0' }
+      const recorder = spawn('sh', [join(INFRA, 'start-server.sh'), 'record'], { cwd: ROOT, env })
+      let said = ''
+      for (const stream of [recorder.stdout, recorder.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (said += text))
+      await eventually('the recorder', () => (/recorder is ready/.test(said) ? true : recorder.exitCode === null ? undefined : Promise.reject(new Error(said))))
+      const health = /health\s+(http:\S+)\/health/.exec(said)?.[1]
+      // eslint-disable-next-line no-restricted-globals -- a script's request, not the app's
+      expect((await fetch(`${health}/readyz`)).status).toBe(200)
+      await ended(recorder)
+      expect(said).not.toMatch(/w:rd|WRONGPASS|away/)
+    } finally {
+      await ended(redis)
+      await embedded.stop()
+    }
+  })
 })
 
 interface Service {
@@ -148,12 +176,15 @@ interface Service {
   networks?: Record<string, unknown>
   healthcheck?: unknown
   environment?: Record<string, string>
+  secrets?: (string | { source: string })[]
+  command?: string[]
+  profiles?: string[]
 }
 
 describe('compose.yaml', () => {
   /** Compose's own reading of the file; `docker compose` where it is, else the older docker-compose. */
   function config(cwd: string, env: Record<string, string>): Ended {
-    const empty = { SCHOOL_HOST: '', TIME_ZONE: '', ...env }
+    const empty = { SCHOOL_HOST: '', TIME_ZONE: '', COMPOSE_PROFILES: '', SERVERS: '', ...env }
     if (run('docker', ['compose', 'version']).status === 0) return run('docker', ['compose', 'config', '--format', 'json'], { cwd, env: empty })
     const read = run('docker-compose', ['config'], { cwd, env: empty })
     return read.status === 0 ? { status: 0, said: execFileSync('python3', ['-c', 'import sys, json, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))'], { input: read.said, encoding: 'utf8' }) } : read
@@ -168,7 +199,9 @@ describe('compose.yaml', () => {
     run('sh', [join(copy, 'make-secrets.sh')])
     const { status, said } = config(copy, { SCHOOL_HOST: 'attendance.school.lan', TIME_ZONE: 'Europe/Stockholm' })
     expect(status, said).toBe(0)
-    const { services, networks } = JSON.parse(said) as { services: Record<string, Service>; networks: Record<string, { internal?: boolean }> }
+    const { services: all, networks } = JSON.parse(said) as { services: Record<string, Service>; networks: Record<string, { internal?: boolean }> }
+    // The older docker-compose prints those too that only a profile starts.
+    const services = Object.fromEntries(Object.entries(all).filter(([, { profiles }]) => !profiles))
     expect(Object.keys(services).sort()).toEqual(['caddy', 'postgres', 'redis', 'server'])
     expect(Object.keys(services).filter((name) => services[name]!.ports)).toEqual(['caddy'])
     expect(networks['back']?.internal).toBe(true)
@@ -181,6 +214,25 @@ describe('compose.yaml', () => {
       // What is secret comes as a file: an environment shows in `docker inspect`.
       for (const [name, value] of Object.entries(service.environment ?? {})) if (/PASSWORD|KEY|SECRET|DATABASE_URL/.test(name)) expect(value).toMatch(/^\/run\/secrets/)
     }
+  })
+
+  test('with several servers knows each of them by name in front, and gives none of them, nor a recorder, more than it needs', async (context) => {
+    needsCompose(context)
+    const copy = await copyOfInfra('compose-several')
+    run('sh', [join(copy, 'make-secrets.sh')])
+    // As a person does it: by taking the marks away before the two lines of the example.
+    const example = await readFile(join(INFRA, '.env.example'), 'utf8')
+    const lines = Object.fromEntries([...example.matchAll(/^# (COMPOSE_PROFILES|SERVERS)=(.+)$/gm)].map(([, name, value]) => [name, value!]))
+    const { status, said } = config(copy, { SCHOOL_HOST: 'attendance.school.lan', TIME_ZONE: 'Europe/Stockholm', ...lines })
+    expect(status, said).toBe(0)
+    const { services } = JSON.parse(said) as { services: Record<string, Service> }
+    const ofRole = (role: string): string[] => Object.entries(services).filter(([, { command }]) => command?.at(-1) === role).map(([name]) => name).sort()
+    expect([ofRole('serve'), ofRole('record')]).toEqual([['server2', 'server3'], ['recorder']])
+    const servers = services['caddy']?.environment?.['SERVERS']?.split(' ')
+    expect(servers).toEqual(['server', ...ofRole('serve')].map((name) => `${name}:8000`))
+    expect(services['recorder']?.secrets?.map((one) => (typeof one === 'string' ? one : one.source))).toEqual(['postgres_password', 'redis_password'])
+    expect(Object.keys(services['recorder']?.networks ?? {})).toEqual(['back'])
+    for (const name of ['server', ...ofRole('serve'), ...ofRole('record')]) expect(services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'], environment: { REDIS_HOST: 'redis', POSTGRES_HOST: 'postgres' } })
   })
 
   test.each([
@@ -309,7 +361,7 @@ describe('Caddy in front of the real server', () => {
       stdio: 'ignore',
       env: {
         ...surroundings, HOME: home, XDG_DATA_HOME: join(home, 'data'), XDG_CONFIG_HOME: join(home, 'config'),
-        SCHOOL_HOST: HOST, SERVER: new URL(school.url).host.replace('localhost', '127.0.0.1'),
+        SCHOOL_HOST: HOST, SERVERS: new URL(school.url).host.replace('localhost', '127.0.0.1'),
         CADDY_HTTP_PORT: String(http), CADDY_HTTPS_PORT: String(https), CADDY_HEALTH_PORT: String(await freePort()),
       },
     })
@@ -350,7 +402,7 @@ describe('Caddy in front of the real server', () => {
     needs(context, 'caddy')
     const { status, said } = run('caddy', ['validate', '--config', join(INFRA, 'Caddyfile'), '--adapter', 'caddyfile'], { env: { SCHOOL_HOST: HOST } })
     expect(status, said).toBe(0)
-    expect(run('caddy', ['fmt', '--diff', join(INFRA, 'Caddyfile')]).said.split('\n').filter((line) => /^[-+]/.test(line))).toEqual([])
+    for (const file of ['Caddyfile', 'proxy.caddy']) expect(run('caddy', ['fmt', '--diff', join(INFRA, file)]).said.split('\n').filter((line) => /^[-+]/.test(line))).toEqual([])
   })
 
   test('answers by TLS under its own authority, and to nobody who does not trust it', async (context) => {

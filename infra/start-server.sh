@@ -1,5 +1,6 @@
 #!/bin/sh
-# Starts the server in its container: the secrets' files become the variables it reads, and a missing one is named.
+# Starts a process of the school's in its container: the secrets' files become the variables it reads, and a missing one is named.
+# Alone: everything in one process. `start-server.sh serve`: one of several servers; `start-server.sh record`: a recorder.
 set -eu
 dir="${SECRETS_DIR:-/run/secrets}"
 
@@ -13,12 +14,21 @@ secret() {
 
 # In steps: a failure inside export "$(...)" would go unseen.
 password="$(secret postgres_password)"
-API_KEY="$(secret api_key)"
-OFFICE_PASSWORD="$(secret office_password)"
 # shellcheck disable=SC2016 # the dollars are JavaScript's
 DATABASE_URL="$(PASSWORD="$password" node -p '
   const [user, password] = [process.env.POSTGRES_USER, process.env.PASSWORD].map(encodeURIComponent);
   `postgres://${user}:${password}@${process.env.POSTGRES_HOST}/${process.env.POSTGRES_DB}`')"
-export API_KEY OFFICE_PASSWORD DATABASE_URL
+export DATABASE_URL
+if [ -n "${REDIS_HOST:-}" ]; then
+  password="$(secret redis_password)"
+  # shellcheck disable=SC2016
+  REDIS_URL="$(PASSWORD="$password" node -p '`redis://:${encodeURIComponent(process.env.PASSWORD)}@${process.env.REDIS_HOST}`')"
+  export REDIS_URL
+fi
+if [ "${1:-}" != record ]; then
+  API_KEY="$(secret api_key)"
+  OFFICE_PASSWORD="$(secret office_password)"
+  export API_KEY OFFICE_PASSWORD
+fi
 
-exec node --import tsx server/main.ts
+exec node --import tsx server/main.ts "$@"

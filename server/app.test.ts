@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Problem } from '#contract/problem'
 import { createApp } from './app.ts'
 import { listen } from './listener.ts'
+import { whileStarting } from './routes/health.ts'
 import { createLog } from './log.ts'
 import { asked, startThrowawaySchool } from './throwaway-school.ts'
 import type { ThrowawaySchool } from './throwaway-school.ts'
@@ -193,7 +194,7 @@ describe('a body of 50 MB', () => {
   }
 
   it('is refused without being read, with and without a length', async () => {
-    const listener = await listen('127.0.0.1', 0)
+    const listener = await listen('127.0.0.1', 0, whileStarting)
     listener.serve((request, env) => school.app.fetch(request, env as Record<string, unknown>))
     const head = `POST /api/v1/attendance HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAuthorization: Bearer ${school.deviceKey}\r\n`
     const declared = await pour(`${head}Content-Length: 50000000\r\n\r\n`, listener.port, false)

@@ -30,15 +30,32 @@ const DATA_DIR = './data'
 const MIN_API_KEY_LENGTH = 32
 const MIN_PASSWORD_LENGTH = 8
 
+/** What one process does: `start` everything, on its own; `serve` HTTP alone; `record` what servers put into the stream. */
+export type Role = 'start' | 'serve' | 'record'
+
+/** Behind a proxy that asks /readyz every two seconds; alone nobody waits for it. */
+const STOP_GRACE_SECONDS: Readonly<Record<Role, number>> = { start: 0, serve: 5, record: 0 }
+/** A school year and a month: percentages of the year that is under way are whole. */
+const LEAST_RETENTION_MONTHS = 13
+const MOST_RETENTION_MONTHS = 1_200
+
 export interface Config {
   /** 0: any free one. */
   port: number
+  /** Whether PORT was set: a recorder listens only then. */
+  portGiven: boolean
   host: string
   /** What people type to reach it, such as https://attendance.school.example; undefined: http://localhost and the port. */
   publicUrl: string | undefined
   dataDir: string
   /** undefined: PostgreSQL is started here, under dataDir. */
   databaseUrl: string | undefined
+  /** undefined: no stream; marks go straight to PostgreSQL, and sign-ins are counted in each server's memory. */
+  redisUrl: string | undefined
+  /** Whole months of marks that are kept; undefined: all. */
+  retentionMonths: number | undefined
+  /** Seconds between telling /readyz that we stop and taking no more connections. */
+  stopGraceSeconds: number
   /** undefined: generated and kept under dataDir. */
   apiKey: string | undefined
   /** undefined: generated with the demo school. */
@@ -80,6 +97,9 @@ const Environment = z.object({
   PUBLIC_URL: z.string().regex(/^https?:\/\/[^/\s?#]+\/?$/, 'must be an address without a path, such as https://attendance.school.example').optional(),
   DATA_DIR: z.string().optional(),
   DATABASE_URL: z.string().refine(isPostgresUrl, 'must be an address such as postgres://user:password@host:5432/database').optional(),
+  REDIS_URL: z.string().refine(isRedisUrl, 'must be an address such as redis://:password@host:6379').optional(),
+  RETENTION_MONTHS: whole(LEAST_RETENTION_MONTHS, MOST_RETENTION_MONTHS, `a whole number of months, at least ${LEAST_RETENTION_MONTHS}; leave it out to keep every month`).optional(),
+  STOP_GRACE_SECONDS: whole(0, 300).optional(),
   API_KEY: z.string().regex(new RegExp(`^[\\x21-\\x7e]{${MIN_API_KEY_LENGTH},200}$`), `must be ${MIN_API_KEY_LENGTH} to 200 characters without spaces; leave it out and one is generated`).optional(),
   OFFICE_PASSWORD: z.string().min(MIN_PASSWORD_LENGTH, `must be at least ${MIN_PASSWORD_LENGTH} characters`).max(200, 'must be at most 200 characters').optional(),
   TIME_ZONE: z.string().refine(isTimeZone, 'must be an IANA time zone such as Europe/Stockholm').optional(),
@@ -94,22 +114,42 @@ const Environment = z.object({
 })
 
 /** Their values are never printed. */
-const SECRET = new Set<PropertyKey>(['API_KEY', 'OFFICE_PASSWORD', 'DATABASE_URL'])
+const SECRET = new Set<PropertyKey>(['API_KEY', 'OFFICE_PASSWORD', 'DATABASE_URL', 'REDIS_URL'])
 
+/** What a role cannot do without, because several processes must have the same. */
+const NEEDED: Readonly<Record<Role, Readonly<Partial<Record<keyof z.infer<typeof Environment>, string>>>>> = {
+  start: {},
+  serve: {
+    DATABASE_URL: 'is not set; servers that share the work share one PostgreSQL (`npm run database` starts one for this machine)',
+    API_KEY: 'is not set; every server must have the same',
+  },
+  record: {
+    DATABASE_URL: 'is not set; the recorder writes into the PostgreSQL that the servers use',
+    REDIS_URL: 'is not set; the recorder takes marks out of the Redis that the servers put them into',
+  },
+}
+
+/** @throws ConfigRefused */
 // eslint-disable-next-line node/no-process-env -- the one reader of the environment
-export function readConfig(environment: Record<string, string | undefined> = process.env): Config {
+export function readConfig(role: Role = 'start', environment: Record<string, string | undefined> = process.env): Config {
   // An empty value is what a compose file passes on for a variable that is not set.
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''))
   const parsed = Environment.safeParse(given)
-  if (!parsed.success) throw new ConfigRefused(faultLines(parsed.error, given))
+  const missing = Object.entries(NEEDED[role]).flatMap(([name, why]) => (name in given ? [] : [`${name} ${why}`]))
+  if (!parsed.success) throw new ConfigRefused([...faultLines(parsed.error, given), ...missing])
+  if (missing.length > 0) throw new ConfigRefused(missing)
   const env = parsed.data
   const model = env.MODEL ?? DEFAULT_MODEL
   return {
     port: env.PORT ?? PORT,
+    portGiven: env.PORT !== undefined,
     host: env.HOST ?? HOST,
     publicUrl: env.PUBLIC_URL?.replace(/\/$/, ''),
     dataDir: env.DATA_DIR ?? DATA_DIR,
     databaseUrl: env.DATABASE_URL,
+    redisUrl: env.REDIS_URL,
+    retentionMonths: env.RETENTION_MONTHS,
+    stopGraceSeconds: env.STOP_GRACE_SECONDS ?? STOP_GRACE_SECONDS[role],
     apiKey: env.API_KEY,
     officePassword: env.OFFICE_PASSWORD,
     timeZone: env.TIME_ZONE ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
@@ -152,6 +192,10 @@ function got(name: PropertyKey, value: string): string {
 
 function isPostgresUrl(value: string): boolean {
   return /^postgres(ql)?:\/\//.test(value) && URL.canParse(value)
+}
+
+function isRedisUrl(value: string): boolean {
+  return /^rediss?:\/\//.test(value) && URL.canParse(value)
 }
 
 function isTimeZone(value: string): boolean {

@@ -3,14 +3,13 @@
  * cookie). Knows what each may do at all and for whom it may speak; which room or
  * student it may see is each route's question.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { Context, MiddlewareHandler } from 'hono'
 import { getCookie } from 'hono/cookie'
 import type { Session } from '#contract/people'
 import { sessionByToken } from '../db/accounts.ts'
-import type { Database } from '../db/connect.ts'
-import { deviceById, deviceByKey } from '../db/devices.ts'
 import type { AppEnv, AppParts } from './app-parts.ts'
+import type { KnownDevices } from './known-devices.ts'
 import { Refusal, refusalOfField } from './problem.ts'
 
 export const SESSION_COOKIE = 'fastrack_session'
@@ -26,8 +25,11 @@ export type Who = 'device' | 'script' | Session['role']
 const MAX_KEY_LENGTH = 256
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
+/** What tells who is asking. */
+type Askable = Pick<AppParts, 'db' | 'devices' | 'apiKey' | 'now'>
+
 /** Lets only these through, with `identity` set. 401: not known who asks; 403: known, but not one of these. */
-export function onlyFor(parts: Pick<AppParts, 'db' | 'apiKey' | 'now'>, ...allowed: Who[]): MiddlewareHandler<AppEnv> {
+export function onlyFor(parts: Askable, ...allowed: Who[]): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const identity = await identify(c, parts)
     if (!identity) throw unauthorized('send a device\'s key or the API key as "Authorization: Bearer <key>", or sign in')
@@ -45,16 +47,22 @@ function unauthorized(detail: string): Refusal {
   return new Refusal('unauthorized', detail, { headers: { 'www-authenticate': 'Bearer' } })
 }
 
+/** Two copies of the device's storage are in use: nothing is taken from either until a person has said which is right. It keeps its marks. */
+export function fenced(device_id: string): Refusal {
+  return new Refusal('fenced', `two copies of the storage of ${device_id} are in use; the office must say which one is right, on its page of kiosks`)
+}
+
 /** A bearer header decides alone: a wrong key is never saved by a cookie that came with it. */
-export async function identify(c: Context, { db, apiKey, now }: Pick<AppParts, 'db' | 'apiKey' | 'now'>): Promise<Identity | undefined> {
+export async function identify(c: Context, { db, devices, apiKey, now }: Askable): Promise<Identity | undefined> {
   const authorization = c.req.header('authorization')
   if (authorization !== undefined) {
     const key = /^Bearer +(\S+)$/i.exec(authorization.trim())?.[1]
     if (key === undefined || key.length > MAX_KEY_LENGTH) throw unauthorized('the Authorization header must be "Bearer <key>"')
-    if (sameSecret(key, apiKey)) return { kind: 'script' }
-    const device = await deviceByKey(db, key)
+    if (timingSafeEqual(digestOf(key), digestOf(apiKey))) return { kind: 'script' }
+    const device = await devices.byKey(key)
     if (!device) throw unauthorized('this key is not known; pair the device again or check the API key')
     if (device.revoked) throw unauthorized('this device\'s key was revoked; pair it again')
+    if (device.fenced) throw fenced(device.device_id)
     return { kind: 'device', device_id: device.device_id, room_id: device.room_id }
   }
   const token = getCookie(c, SESSION_COOKIE)
@@ -66,9 +74,9 @@ export async function identify(c: Context, { db, apiKey, now }: Pick<AppParts, '
 /** As it is put on record beside what was written. */
 export const whoWrites = (identity: Identity): string => (identity.kind === 'person' ? identity.username : identity.kind)
 
-/** In constant time, whatever the lengths. */
-export function sameSecret(given: string, kept: string): boolean {
-  return timingSafeEqual(createHash('sha256').update(given).digest(), createHash('sha256').update(kept).digest())
+/** Secrets are compared by their digests: in constant time, whatever their lengths. */
+function digestOf(secret: string): Buffer {
+  return hash('sha256', secret, 'buffer')
 }
 
 /**
@@ -88,12 +96,12 @@ export function refuseOtherOrigins(c: Context): void {
 }
 
 /** A device speaks for itself alone; a script for any device that the school knows. */
-export async function refuseOtherDevices(db: Database, identity: Identity, device_id: string): Promise<void> {
+export async function refuseOtherDevices(devices: KnownDevices, identity: Identity, device_id: string): Promise<void> {
   if (identity.kind === 'device') {
     if (identity.device_id !== device_id) throw refusalOfField('forbidden', 'device_id', `must be ${identity.device_id}, whose key this is`)
     return
   }
-  const device = await deviceById(db, device_id)
+  const device = await devices.byId(device_id)
   if (!device) throw refusalOfField('unknown_device', 'device_id', `${device_id} is not a device of this school; pair it first`)
   if (device.revoked) throw refusalOfField('unknown_device', 'device_id', `${device_id} was revoked; pair it again`)
 }

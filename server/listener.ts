@@ -1,11 +1,15 @@
 /**
- * The port. Taken before the slow work of a start, so that a busy one is told at once; until the app is
- * there, every request is told to come back. Knows no route.
+ * The port. Taken before the slow work of a start, so that a busy one is told at once; what is answered until the
+ * app is there is handed in. Knows no route.
+ *
+ * [Note: A stop loses no request] A proxy keeps connections open and sends a request on one that we close at that
+ * very moment; where it has a body, the proxy cannot send it again. So 1. /readyz says no, and every answer ends
+ * its connection, while everything is still answered; 2. when the proxy has had the time to ask /readyz, the port
+ * closes, and what is under way is finished. An idle connection stays open longer than a proxy keeps one.
  */
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
-import { answerProblem, busy } from './problem.ts'
 
 /** One line for the person who starts the server. */
 export class PortRefused extends Error {
@@ -17,21 +21,28 @@ export interface Listener {
   readonly port: number
   /** From now on these answers. */
   serve(fetch: Fetch): void
+  /** Still answers, and ends each connection with its next answer. */
+  answerLast(): void
   /** Takes no more requests, and resolves when those under way are answered or `patience` milliseconds are over. */
   close(patience: number): Promise<void>
 }
 
-type Fetch = (request: Request, env: unknown) => Response | Promise<Response>
+export type Fetch = (request: Request, env: unknown) => Response | Promise<Response>
 
-const STARTING_RETRY_SECONDS = 2
+/** Caddy is told to keep one for 30 seconds; Node's own default of 5 would close it first. */
+const KEEP_ALIVE_MS = 65_000
 /** A request that takes longer to arrive is no request. */
 const REQUEST_TIMEOUT_MS = 60_000
 
 /** @throws PortRefused */
-export async function listen(host: string, port: number): Promise<Listener> {
-  let current: Fetch = () => answerProblem(busy('the server is starting; ask again in a moment', STARTING_RETRY_SECONDS))
+export async function listen(host: string, port: number, untilServed: Fetch): Promise<Listener> {
+  let current = untilServed
+  let last = false
   const answer = getRequestListener((request, env) => current(request, env))
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (incoming, outgoing) => void answer(incoming, outgoing))
+  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, (incoming, outgoing) => {
+    if (last) outgoing.setHeader('connection', 'close')
+    void answer(incoming, outgoing)
+  })
   await bind(server, host, port)
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('a TCP server has an address with a port')
@@ -39,6 +50,9 @@ export async function listen(host: string, port: number): Promise<Listener> {
     port: address.port,
     serve: (fetch) => {
       current = fetch
+    },
+    answerLast: () => {
+      last = true
     },
     close: (patience) =>
       new Promise((resolve) => {

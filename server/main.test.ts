@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { connect } from '../db/connect.ts'
 import { eraseCluster, startEmbedded } from '../db/embedded.ts'
+import { noRedis, startThrowawayRedis } from './throwaway-redis.ts'
 
 // A start takes two seconds on an idle machine; these are many starts on a busy one.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
@@ -75,9 +76,9 @@ class Started {
   }
 }
 
-function start(variables: Record<string, string> = {}): Started {
+function start(variables: Record<string, string> = {}, ...words: string[]): Started {
   const { PATH, HOME } = process.env
-  const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, 'server', 'main.ts')], {
+  const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, 'server', 'main.ts'), ...words], {
     cwd: ROOT,
     env: { PATH, HOME, PORT: '0', DATA_DIR: join(folder, 'data'), APP_DIR: appDir, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -202,8 +203,8 @@ describe('a start', () => {
 })
 
 describe('a start that cannot be', () => {
-  const refusal = async (variables: Record<string, string>): Promise<string[]> => {
-    const child = start(variables)
+  const refusal = async (variables: Record<string, string>, ...words: string[]): Promise<string[]> => {
+    const child = start(variables, ...words)
     expect(await child.ended, child.out + child.err).toBe(1)
     return child.err.trimEnd().split('\n')
   }
@@ -236,9 +237,53 @@ describe('a start that cannot be', () => {
     expect(lines).toEqual(['no database answers at 127.0.0.1:9; start it, or correct DATABASE_URL'])
   })
 
+  it('names what it must share with other processes and was not given, and a word that it does not know', async () => {
+    expect((await refusal({}, 'serve')).map((line) => /^\w+/.exec(line)?.[0])).toEqual(['DATABASE_URL', 'API_KEY'])
+    expect((await refusal({}, 'record')).map((line) => /^\w+/.exec(line)?.[0])).toEqual(['DATABASE_URL', 'REDIS_URL'])
+    expect(await refusal({}, 'server')).toEqual(['server is not known; say serve, record, or nothing for everything in one process'])
+    await expect(stat(join(folder, 'data'))).rejects.toThrow(/ENOENT/)
+  })
+
+  it.skipIf(noRedis)(`names a Redis that may throw marks away, without its password${noRedis === undefined ? '' : ` (skipped: ${noRedis})`}`, async () => {
+    const redis = await startThrowawayRedis('--maxmemory-policy', 'allkeys-lru', '--requirepass', 'hidden')
+    const url = redis.url.replace('//', '//:hidden@')
+    try {
+      const lines = await refusal({ REDIS_URL: url })
+      expect(lines).toEqual([expect.stringMatching(/REDIS_URL.*noeviction/)])
+      expect(lines.join()).not.toContain('hidden')
+    } finally {
+      await redis.stop()
+    }
+  })
+
   it('names an app folder that holds no app', async () => {
     await mkdir(join(folder, 'empty'))
     expect(await refusal({ APP_DIR: join(folder, 'empty') })).toEqual([expect.stringMatching(/holds no index\.html/)])
+  })
+})
+
+describe.skipIf(noRedis)(`REDIS_URL${noRedis === undefined ? '' : ` (skipped: ${noRedis})`}`, () => {
+  it('puts marks into the queue, and the same process stores them; with Redis away they go straight to PostgreSQL', async () => {
+    const redis = await startThrowawayRedis()
+    const key = 'k'.repeat(40)
+    try {
+      const server = start({ REDIS_URL: redis.url, API_KEY: key })
+      const address = await ready(server)
+      const send = async (student: string): Promise<unknown> =>
+        (await fetch(`${address}/api/v1/attendance`, { method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' }, body: JSON.stringify(mark(student)) })).json()
+      const isStored = async (student: string): Promise<boolean> => JSON.stringify(await (await get(`${address}/api/v1/attendance/student/${student}`, key)).json()).includes('"present"')
+      expect(await send('S001')).toMatchObject({ queued: 1 })
+      await vi.waitFor(async () => expect(await isStored('S001')).toBe(true), 10_000)
+      await redis.kill()
+      await vi.waitFor(async () => expect(await send('S002')).toMatchObject({ stored: 1 }), 10_000)
+      expect((await get(`${address}/readyz`)).status).toBe(200)
+      await redis.restart()
+      await vi.waitFor(async () => expect(await send(`S0${String(Math.floor(Math.random() * 21) + 3).padStart(2, '0')}`)).toMatchObject({ queued: 1 }), 20_000)
+      expect(await server.end('SIGTERM')).toBe(0)
+      expect(server.out.trimEnd().split('\n').at(-1)).toBe('Stopped; every mark taken is stored.')
+    } finally {
+      await redis.stop()
+    }
   })
 })
 

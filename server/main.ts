@@ -1,40 +1,46 @@
 /**
- * `npm start`: the composition root of the school's server. Reads the environment and the clock, and hands
- * everybody else what they need.
+ * The composition root of the school's processes. Reads the environment and the clock, and hands everybody else what
+ * they need. `npm start`: everything in one process. `npm run serve`: one of several servers. `npm run record`: stores
+ * what servers put into the stream.
  *
- * Start: 1. read the environment; 2. make the secrets; 3. take the port; 4. side by side: make the app, and
- * start PostgreSQL, migrate, make months, seed; 5. serve; 6. print what to open.
- * Stop (Ctrl-C, SIGTERM): 1. take no more requests and end the live registers; 2. store the marks taken;
- * 3. close the database and stop PostgreSQL. A second Ctrl-C ends at once.
+ * A server's start: 1. read the environment; 2. make the secrets; 3. take the port; 4. side by side: make the app, and
+ * open the record, with a school in it; 5. know the devices, open the intake; 6. serve; 7. print what to open.
+ * A recorder's: 1. read the environment; 2. open the record and the stream; 3. record; 4. answer whether it lives, where it has a port.
+ * Stop (Ctrl-C, SIGTERM): 1. say so at /readyz; 2. after the grace, take no more requests and end the live registers;
+ * 3. store the marks taken; 4. close the database and stop PostgreSQL. A second Ctrl-C ends at once.
  */
-import { join, relative, resolve } from 'node:path'
-import { hash, verify } from '@node-rs/argon2'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { LIKENESS_LEVELS } from '#contract/look-alike'
-import { accountByName, saveAccount } from '../db/accounts.ts'
-import { connect, DatabaseRefused } from '../db/connect.ts'
+import { DatabaseRefused } from '../db/connect.ts'
 import type { Database } from '../db/connect.ts'
-import { deviceByKey } from '../db/devices.ts'
-import { DataFolderRefused, startEmbedded } from '../db/embedded.ts'
+import { dailyRound } from '../db/daily-round.ts'
+import { DataFolderRefused } from '../db/embedded.ts'
 import { compareTheUncompared } from '../db/look-alikes.ts'
-import { insertMarks } from '../db/marks.ts'
-import { migrate } from '../db/migrate.ts'
-import { ensureMonths } from '../db/partitions.ts'
-import { lessonsOn } from '../db/registers.ts'
-import { seedDemoSchool } from '../db/seed.ts'
+import { refreshReports } from '../db/reports.ts'
+import { announce } from './announce.ts'
 import { appAsItIs, BuildFailed, ensureApp } from './app-build.ts'
 import { createApp } from './app.ts'
 import { ConfigRefused, readConfig } from './config.ts'
-import type { Config } from './config.ts'
-import { createGroupCommit } from './intake/group-commit.ts'
+import type { Config, Role } from './config.ts'
+import { openKnownDevices } from './known-devices.ts'
 import { listen, PortRefused } from './listener.ts'
-import type { Listener } from './listener.ts'
+import type { Fetch, Listener } from './listener.ts'
 import { createLog, describeFault } from './log.ts'
-import { DataDirRefused, ensureSecrets, secretsPath } from './secrets.ts'
-import type { Secrets } from './secrets.ts'
+import { openIntake, openRecorder } from './open-intake.ts'
+import { OFFICE_USER, openRecord, openSchool } from './open-record.ts'
+import { createRecorderApp } from './recorder-app.ts'
+import { RedisRefused } from './redis.ts'
+import { startRounds } from './rounds.ts'
+import type { Round } from './rounds.ts'
+import { whileStarting } from './routes/health.ts'
+import { createRunning } from './running.ts'
+import { DataDirRefused, ensureSecrets } from './secrets.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const OFFICE_USER = 'office'
-const DAY_MS = 24 * 3_600_000
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
 /** Requests under way when the server stops have this long. */
 const CLOSE_PATIENCE_MS = 5_000
 /** One Ctrl-C reaches us twice, from the terminal and through npm and tsx; only a later one is a second. */
@@ -45,48 +51,97 @@ const now = (): Date => new Date()
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const log = createLog((line) => void process.stderr.write(line), now)
 
-/** What was started and must be stopped, last first. */
-const running: { what: string; stop: () => Promise<void> }[] = []
+const running = createRunning(log)
 const stopping = new AbortController()
 
 /** Expected refusals of a start: their message is the one line to print. */
-const REFUSALS = [ConfigRefused, DataDirRefused, PortRefused, DataFolderRefused, DatabaseRefused, BuildFailed]
+const REFUSALS = [ConfigRefused, DataDirRefused, PortRefused, DataFolderRefused, DatabaseRefused, RedisRefused, BuildFailed]
 
-const starting = start()
+const starting = start(process.argv.slice(2))
 catchSignals()
 starting.catch(fail)
 
-async function start(): Promise<void> {
-  const config = readConfig()
+async function start(words: string[]): Promise<void> {
+  const role = roleOf(words)
+  const config = readConfig(role)
+  await (role === 'record' ? startRecording(config) : startServer(role, config))
+}
+
+/** @throws ConfigRefused */
+function roleOf([word, ...more]: string[]): Role {
+  if (word === undefined) return 'start'
+  if ((word === 'serve' || word === 'record') && more.length === 0) return word
+  throw new ConfigRefused([`${[word, ...more].join(' ')} is not known; say serve, record, or nothing for everything in one process`])
+}
+
+async function startServer(role: 'start' | 'serve', config: Config): Promise<void> {
   const secrets = await ensureSecrets(config.dataDir)
   const given = config.appDir === undefined ? undefined : await appAsItIs(resolve(config.appDir), config.model)
-  const listener = await listen(config.host, config.port)
-  const apiKey = config.apiKey ?? secrets.apiKey
+  const listener = await listen(config.host, config.port, whileStarting)
 
   const [{ dir, version }, { db, seeded }] = await sideBySide(
     async (signal) => given ?? ensureApp({ root: ROOT, model: config.model, say, stopping: signal }),
-    () => openRecord(config, secrets),
+    async () => {
+      const opened = await openRecord({ config, running, now, say, onEnd: endWithoutRecord })
+      return { db: opened, seeded: await openSchool(opened, config, secrets, now()) }
+    },
   )
   stopping.signal.throwIfAborted()
+  const devices = await openKnownDevices(db, log)
+  running.add('the known devices', () => devices.close())
+  const { intake, ...ofQueue } = await openIntake({ db, redisUrl: config.redisUrl, records: role === 'start', running, log, now })
+  running.add('the rounds', startRounds(roundsOf(db, config), log))
 
-  const intake = createGroupCommit({ insert: (marks) => insertMarks(db, marks, now()), log })
-  running.push({ what: 'the intake', stop: () => intake.drain() })
   const served = createApp({
     db,
+    devices,
     intake,
+    ...ofQueue,
     now,
     settings: config.settings,
     model: config.model,
-    apiKey,
+    apiKey: config.apiKey ?? secrets.apiKey,
     appVersion: version,
     appDir: dir,
     secureCookies: config.production,
     log,
     stopping: stopping.signal,
   })
-  running.push({ what: 'the port', stop: () => listener.close(CLOSE_PATIENCE_MS) })
-  listener.serve((request, env) => served.fetch(request, env as Parameters<typeof served.fetch>[1]))
-  await announce({ config, secrets, listener, db, seeded, version })
+  serveOn(listener, config, (request, env) => served.fetch(request, env as Parameters<typeof served.fetch>[1]))
+  await announce({ role, config, secrets, port: listener.port, db, seeded, officeUser: OFFICE_USER, version, seconds: (Date.now() - startedAt) / 1000, now: now(), say })
+}
+
+async function startRecording(config: Config): Promise<void> {
+  const listener = config.portGiven ? await listen(config.host, config.port, whileStarting) : undefined
+  const db = await openRecord({ config, running, now, say, onEnd: endWithoutRecord })
+  const redis = await openRecorder({ db, redisUrl: config.redisUrl ?? '', running, log, now })
+  stopping.signal.throwIfAborted()
+  if (listener) {
+    const told = createRecorderApp({ db, stopping: stopping.signal, streamAnswers: async () => redis.isReady(), log })
+    serveOn(listener, config, (request) => told.fetch(request))
+    say(`  health    http://localhost:${listener.port}/health`)
+  }
+  say(`FastrackAI's recorder is ready after ${((Date.now() - startedAt) / 1000).toFixed(1)} s: from Redis into PostgreSQL.`)
+  say('Ctrl-C stops it.')
+}
+
+/** See the listener's [Note: A stop loses no request]. */
+function serveOn(listener: Listener, config: Config, fetch: Fetch): void {
+  listener.serve(fetch)
+  running.add('the port', async () => {
+    listener.answerLast()
+    await sleep(config.stopGraceSeconds * 1000)
+    await listener.close(CLOSE_PATIENCE_MS)
+  })
+}
+
+function roundsOf(db: Database, { retentionMonths }: Config): Round[] {
+  return [
+    { name: 'months', everyMs: HOUR_MS, work: () => dailyRound(db, { now: now(), retentionMonths, log }) },
+    { name: 'reports', everyMs: MINUTE_MS, work: () => refreshReports(db, now()) },
+    // Faces that came into the record without us are compared with the school's. A stop in between loses nothing.
+    { name: 'faces', everyMs: DAY_MS, work: () => compareTheUncompared(db, LIKENESS_LEVELS, now()) },
+  ]
 }
 
 /** Both, or the second one's fault before the first one's, when both have ended: nothing is left running unseen. */
@@ -101,76 +156,12 @@ async function sideBySide<A, B>(first: (signal: AbortSignal) => Promise<A>, seco
   return [endA.value, endB.value]
 }
 
-/** PostgreSQL with this version's shape, its months made and a school in it. */
-async function openRecord(config: Config, secrets: Secrets): Promise<{ db: Database; seeded: boolean }> {
-  const url = config.databaseUrl ?? (await startRecord(config.dataDir))
-  const db = await connect(url)
-  running.push({ what: 'the database', stop: () => db.close() })
-  await migrate(db)
-  await ensureMonths(db, now())
-  const daily = setInterval(() => {
-    ensureMonths(db, now()).catch((error: unknown) => log({ event: 'months_not_made', ...describeFault(error) }))
-    void compareFaces(db)
-  }, DAY_MS)
-  daily.unref()
-  running.push({ what: 'the daily round', stop: async () => clearInterval(daily) })
-  void compareFaces(db)
-  const officePassword = config.officePassword ?? secrets.officePassword
-  const seeded = await seedDemoSchool(db, { now: now(), timeZone: config.timeZone, deviceKey: secrets.deviceKey, officePassword })
-  if (!seeded && config.officePassword !== undefined) await saveOfficePassword(db, config.officePassword)
-  return { db, seeded }
-}
-
-/** Beside everything else: faces that came into the record without us are compared with the school's. A stop in between loses nothing. */
-async function compareFaces(db: Database): Promise<void> {
-  await compareTheUncompared(db, LIKENESS_LEVELS, now()).catch((error: unknown) => {
-    if (!stopping.signal.aborted) log({ event: 'faces_not_compared', ...describeFault(error) })
-  })
-}
-
-async function startRecord(dataDir: string): Promise<string> {
-  const embedded = await startEmbedded({ dataDir: resolve(dataDir), log: say, onExit: endWithoutRecord })
-  running.push({ what: 'PostgreSQL', stop: () => embedded.stop() })
-  return embedded.url
-}
-
 /** Without its record the server can do nothing; whoever watches over it starts it again, which mends it. */
 function endWithoutRecord(line: string): void {
   if (stopping.signal.aborted) return
   stopping.abort()
   process.stderr.write(`${line}\n`)
-  void starting.catch(() => {}).then(stopAll).finally(() => process.exit(1))
-}
-
-/** Whoever may set OFFICE_PASSWORD may also change it: a new one signs everybody of the office out. */
-async function saveOfficePassword(db: Database, password: string): Promise<void> {
-  const account = await accountByName(db, OFFICE_USER)
-  if (account && (await verify(account.password_hash, password))) return
-  await saveAccount(db, { username: OFFICE_USER, role: 'office', password_hash: await hash(password) })
-}
-
-async function announce(o: { config: Config; secrets: Secrets; listener: Listener; db: Database; seeded: boolean; version: string }): Promise<void> {
-  const { config, secrets, listener, db, seeded, version } = o
-  const at = config.publicUrl ?? `http://localhost:${listener.port}`
-  const short = (path: string): string => (relative(process.cwd(), path).startsWith('..') ? path : relative(process.cwd(), path))
-  const device = await deviceByKey(db, secrets.deviceKey)
-  const { time_zone } = await lessonsOn(db, undefined, now())
-  const seconds = ((Date.now() - startedAt) / 1000).toFixed(1)
-
-  say(`\nFastrackAI ${version} is ready after ${seconds} s. Open:\n`)
-  if (device && !device.revoked) say(`  kiosk     ${at}/kiosk#device=${device.device_id}&room=${device.room_id}&key=${secrets.deviceKey}`)
-  say(`  office    ${at}/office`)
-  if (seeded && config.officePassword === undefined) say(`            user ${OFFICE_USER}, password ${secrets.officePassword} (shown only now)`)
-  if (seeded && config.officePassword !== undefined) say(`            user ${OFFICE_USER}, password as set in OFFICE_PASSWORD`)
-  say(`  health    ${at}/health`)
-  say('')
-  say(config.databaseUrl === undefined ? `  database  its address is in ${short(join(resolve(config.dataDir), 'database-url'))}` : '  database  as set in DATABASE_URL')
-  say(config.apiKey === undefined ? `  API key   in ${short(secretsPath(config.dataDir))}` : '  API key   as set in API_KEY')
-  if (seeded) say(`  school    a demo school was made, in time zone ${time_zone}`)
-  if (config.timeZoneGiven && config.timeZone !== time_zone) say(`  school    keeps time zone ${time_zone}, as it was made with; TIME_ZONE=${config.timeZone} is not used`)
-  say('')
-  say(`Listening on ${config.host}. Cameras work at localhost or over https; for other machines put TLS in front.`)
-  say('Ctrl-C stops it.')
+  void starting.catch(() => {}).then(running.stopAll).finally(() => process.exit(1))
 }
 
 function catchSignals(): void {
@@ -181,7 +172,7 @@ function catchSignals(): void {
         first = Date.now()
         stopping.abort()
         // What a start is in the middle of making must be there before it can be stopped.
-        void starting.catch(() => {}).then(stopAll).then(leave)
+        void starting.catch(() => {}).then(running.stopAll).then(leave)
       } else if (Date.now() - first > SAME_SIGNAL_MS) {
         say('Ended at once.')
         process.exit(130)
@@ -195,26 +186,12 @@ function leave(whole: boolean): never {
   process.exit(whole ? 0 : 1)
 }
 
-/** @returns whether everything stopped without a fault. */
-async function stopAll(): Promise<boolean> {
-  let whole = true
-  for (let last = running.pop(); last; last = running.pop()) {
-    try {
-      await last.stop()
-    } catch (error) {
-      whole = false
-      log({ event: 'not_stopped_cleanly', what: last.what, ...describeFault(error) })
-    }
-  }
-  return whole
-}
-
 async function fail(error: unknown): Promise<void> {
   // A start that Ctrl-C broke off fails on the way; the signal's own end follows.
   if (stopping.signal.aborted) return
   if (REFUSALS.some((refusal) => error instanceof refusal)) process.stderr.write(`${(error as Error).message}\n`)
   else log({ event: 'not_started', ...describeFault(error) })
   stopping.abort()
-  await stopAll()
+  await running.stopAll()
   process.exit(1)
 }

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { DataDirRefused, ensureSecrets, secretsPath } from './secrets.ts'
 
@@ -22,6 +24,14 @@ it('lets nobody but their owner read them, and leaves no half-written file', asy
   await ensureSecrets(folder)
   expect((await stat(secretsPath(folder))).mode & 0o777).toBe(0o600)
   expect(await readdir(folder)).toEqual(['secrets.json'])
+})
+
+it('gives servers that start together on one folder the same secrets', async () => {
+  const script = `import { ensureSecrets } from ${JSON.stringify(join(import.meta.dirname, 'secrets.ts'))}; console.log(JSON.stringify(await ensureSecrets(process.argv[1])))`
+  const servers = Array.from({ length: 4 }, () => promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script, join(folder, 'new', 'data')], { cwd: import.meta.dirname }))
+  const told = (await Promise.all(servers)).map(({ stdout }) => stdout)
+  expect(new Set([...told.map((line) => JSON.parse(line) as unknown), await ensureSecrets(join(folder, 'new', 'data'))].map((one) => JSON.stringify(one))).size).toBe(1)
+  expect(await readdir(join(folder, 'new', 'data'))).toEqual(['secrets.json'])
 })
 
 it('refuses a file that is not its own rather than lock every kiosk out with new keys', async () => {

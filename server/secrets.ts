@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, open, readFile, rename, stat } from 'node:fs/promises'
+import { chmod, link, mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 
@@ -44,7 +44,9 @@ export async function ensureSecrets(dataDir: string): Promise<Secrets> {
 async function ensureFolder(path: string): Promise<void> {
   if ((await stat(path).catch(() => undefined))?.isDirectory()) return
   if (!existsSync(dirname(path))) await ensureFolder(dirname(path))
-  await mkdir(path, { mode: 0o711 })
+  await mkdir(path, { mode: 0o711 }).catch((error: unknown) => {
+    if (!isThere(error)) throw error
+  })
 }
 
 async function savedSecrets(dataDir: string): Promise<Secrets | undefined> {
@@ -62,15 +64,15 @@ async function savedSecrets(dataDir: string): Promise<Secrets | undefined> {
   }
 }
 
-/** Written whole or not at all: a half-written file after a power cut would lock everybody out. */
+/** Written whole or not at all: a half-written file after a power cut would lock everybody out. Of two servers that start together on one folder both use the first one's. */
 async function makeSecrets(dataDir: string): Promise<Secrets> {
   const secrets: Secrets = { apiKey: randomKey(), deviceKey: randomKey(), officePassword: randomPassword() }
-  await saveFile(secretsPath(dataDir), `${JSON.stringify(secrets, undefined, 2)}\n`)
-  return secrets
+  if (await saveNewFile(secretsPath(dataDir), `${JSON.stringify(secrets, undefined, 2)}\n`)) return secrets
+  return (await savedSecrets(dataDir)) ?? makeSecrets(dataDir)
 }
 
-/** Readable by the owner alone; replaced whole. */
-async function saveFile(path: string, text: string): Promise<void> {
+/** Readable by the owner alone; there whole or not at all. False: it was there already, and stays as it is. */
+async function saveNewFile(path: string, text: string): Promise<boolean> {
   const half = `${path}.${process.pid}.half`
   const file = await open(half, 'w', 0o600)
   try {
@@ -80,7 +82,19 @@ async function saveFile(path: string, text: string): Promise<void> {
     await file.close()
   }
   await chmod(half, 0o600)
-  await rename(half, path)
+  try {
+    await link(half, path)
+    return true
+  } catch (error) {
+    if (isThere(error)) return false
+    throw error
+  } finally {
+    await rm(half, { force: true })
+  }
+}
+
+function isThere(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EEXIST'
 }
 
 /** 43 characters of base64url. */

@@ -8,16 +8,19 @@ import { DEFAULT_MODEL } from '#contract/model'
 import { connect } from '../db/connect.ts'
 import type { Database } from '../db/connect.ts'
 import { startEmbedded } from '../db/embedded.ts'
-import { insertMarks } from '../db/marks.ts'
+import { insertMarks, setAsideMarks } from '../db/marks.ts'
 import { migrate } from '../db/migrate.ts'
 import { ensureMonths } from '../db/partitions.ts'
 import { seedDemoSchool } from '../db/seed.ts'
 import type { AppEnv, AppParts } from './app-parts.ts'
 import { createApp } from './app.ts'
 import { createGroupCommit } from './intake/group-commit.ts'
+import { openKnownDevices } from './known-devices.ts'
 import type { LogEvent } from './log.ts'
 
 export interface ThrowawaySchool {
+  /** Of its database, for a second server. */
+  url: string
   db: Database
   app: Hono<AppEnv>
   parts: AppParts
@@ -48,9 +51,11 @@ export async function startThrowawaySchool(now: () => Date, more: Partial<AppPar
   const events: LogEvent[] = []
   const log = (event: LogEvent): void => void events.push(event)
   const stopping = new AbortController()
+  const devices = await openKnownDevices(db, log)
   const parts: AppParts = {
     db,
-    intake: createGroupCommit({ insert: (marks) => insertMarks(db, marks, now()), log }),
+    devices,
+    intake: createGroupCommit({ insert: (marks) => insertMarks(db, marks, now()), setAside: (refused) => setAsideMarks(db, refused, now()), log }),
     now,
     settings: { false_accept_budget: 0.003, score_floor: 0.5, recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
     model: DEFAULT_MODEL,
@@ -74,6 +79,7 @@ export async function startThrowawaySchool(now: () => Date, more: Partial<AppPar
     if (embedded.url !== before) throw new Error('PostgreSQL came back at another address')
   }
   return {
+    url: embedded.url,
     db,
     app: createApp(parts),
     parts,
@@ -86,6 +92,7 @@ export async function startThrowawaySchool(now: () => Date, more: Partial<AppPar
     restartDatabase,
     async stop() {
       stopping.abort()
+      devices.close()
       await db.close()
       await stopDatabase()
       await rm(dataDir, { recursive: true, force: true })

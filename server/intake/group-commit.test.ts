@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { insertMarks } from '../../db/marks.ts'
+import { insertMarks, setAsideMarks } from '../../db/marks.ts'
 import type { NewMark } from '../../db/marks.ts'
+import { openSetAside } from '../../db/set-aside.ts'
 import { asked, startThrowawaySchool } from '../throwaway-school.ts'
 import type { ThrowawaySchool } from '../throwaway-school.ts'
 import { createGroupCommit } from './group-commit.ts'
@@ -18,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => school.stop())
 
 const insert = (marks: NewMark[]): Promise<TakenOutcome[]> => insertMarks(school.db, marks, NOW)
-const intakeOf = (more: Partial<GroupCommitOptions> = {}): Intake => createGroupCommit({ insert, log: () => {}, ...more })
+const intakeOf = (more: Partial<GroupCommitOptions> = {}): Intake => createGroupCommit({ insert, setAside: (refused) => setAsideMarks(school.db, refused, NOW), log: () => {}, ...more })
 
 /** Student 1 to 24 in the unscheduled lesson of a day. */
 const markOf = (student: number, day: number, more: Partial<NewMark> = {}): NewMark => {
@@ -123,6 +124,8 @@ describe('a poisoned batch', () => {
         const answers = await Promise.all(students.map((student) => intake.take([markOf(student, 0)])))
         const expected = students.map((student) => (!poisoned.has(keyOf(markOf(student, 0))) ? 'stored' : code === '22021' ? 'refused' : 'queued'))
         expect(answers.flat().map(({ outcome }) => outcome)).toEqual(expected)
+        const kept = await openSetAside(school.db, { limit: 100 })
+        for (const key of code === '22021' ? poisoned : []) expect(kept.map(({ says }) => `${says.held_on} ${says.student_id}`)).toContain(key)
         expect((await keysInRecord()).size).toBe(students.length - poisoned.size)
       }),
       { numRuns: 30 },
@@ -161,7 +164,7 @@ describe('when PostgreSQL goes away', () => {
 
   it('nothing is claimed that is not stored, and everybody is told to come back', async () => {
     const other = await startThrowawaySchool(() => NOW)
-    const intake = createGroupCommit({ insert: (marks) => insertMarks(other.db, marks, NOW), log: () => {}, maxRows: 7, patience: 2_000 })
+    const intake = createGroupCommit({ insert: (marks) => insertMarks(other.db, marks, NOW), setAside: (refused) => setAsideMarks(other.db, refused, NOW), log: () => {}, maxRows: 7, patience: 2_000 })
     const claimed = new Set<string>()
     let refusals = 0
     let stopped: Promise<void> | undefined
@@ -185,14 +188,15 @@ describe('when PostgreSQL goes away', () => {
     await stopped
     expect(claimed.size).toBeGreaterThan(0)
 
-    const sending = other.app.request('/api/v1/attendance', asked(other.deviceKey, { device_id: 'pi-lab301', records: [] }))
+    const sending = other.app.request('/api/v1/attendance', asked(other.deviceKey, { device_id: 'pi-lab301', records: [{ student_id: 'S001', course_id: 'CS101', timestamp: NOW.toISOString(), confidence: 0.9 }] }))
     const response = await sending
     expect(response.status).toBe(503)
     expect(response.headers.get('retry-after')).toBe('5')
     expect(await response.json()).toMatchObject({ code: 'busy' })
 
     await other.restartDatabase()
-    const rows = await other.db.sql<{ key: string }[]>`SELECT held_on::text || ' ' || student_id AS key FROM attendance_logs`
+    // A connection of before the stop may still say so.
+    const rows = await vi.waitFor(() => other.db.sql<{ key: string }[]>`SELECT held_on::text || ' ' || student_id AS key FROM attendance_logs`, 10_000)
     const kept = new Set(rows.map(({ key }) => key))
     for (const key of claimed) expect(kept.has(key), key).toBe(true)
     await vi.waitFor(async () => expect((await other.app.request('/health')).status).toBe(200), 10_000)

@@ -4,7 +4,7 @@
  */
 import type { MarkOutcome, NewMark } from '../../db/marks.ts'
 
-/** `queued`: nothing is known to be wrong with the mark, but it is not in PostgreSQL; whoever sent it must keep it and send it again. */
+/** `queued`: nothing is known to be wrong with the mark, but it is not in PostgreSQL (it waits in the queue, or a fault kept it out); whoever sent it must keep it and send it again. */
 export type TakenOutcome = MarkOutcome | { outcome: 'queued' }
 
 export interface Intake {
@@ -18,7 +18,7 @@ export interface Intake {
 export class IntakeFull extends Error {
   override name = 'IntakeFull'
 
-  constructor(readonly reason: 'full' | 'stopping' | 'database_away', readonly retryAfterSeconds: number, options?: ErrorOptions) {
+  constructor(readonly reason: 'full' | 'stopping' | 'database_away' | 'queue_away', readonly retryAfterSeconds: number, options?: ErrorOptions) {
     super(SAYS[reason], options)
   }
 }
@@ -27,4 +27,5 @@ const SAYS = {
   full: 'too many marks are waiting to be stored; send the same batch again',
   stopping: 'the server is stopping; send the same batch again',
   database_away: 'the database does not answer just now; send the same batch again',
+  queue_away: 'the queue does not answer just now; send the same batch again',
 }

@@ -146,6 +146,7 @@ describe('who may send marks', () => {
   it('a revoked device no more', async () => {
     await saveDevice(school.db, { device_id: 'pi-old', room_id: 'LAB-301', key: 'o'.repeat(43) })
     await school.db.sql`UPDATE devices SET revoked_at = now() WHERE device_id = 'pi-old'`
+    await school.parts.devices.reload()
     expect((await send({ device_id: 'pi-old', records: [record()] }, 'o'.repeat(43))).status).toBe(401)
     expect((await send({ device_id: 'pi-old', records: [record()] }, school.apiKey)).status).toBe(422)
   })

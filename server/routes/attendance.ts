@@ -6,7 +6,7 @@ import { CourseId, StudentId } from '#contract/ids'
 import { HistoryQuery } from '#contract/register'
 import type { HistoryEntry } from '#contract/register'
 import { z } from 'zod'
-import { courseHistory, studentHistory } from '../../db/marks.ts'
+import { courseHistory, saveReceived, sequenceOf, studentHistory } from '../../db/marks.ts'
 import type { NewMark } from '../../db/marks.ts'
 import { roomTeaches } from '../../db/people.ts'
 import type { HistoryBounds } from '../../db/registers.ts'
@@ -15,37 +15,43 @@ import type { AppEnv, AppParts } from '../app-parts.ts'
 import { onlyFor, refuseOtherDevices } from '../identity.ts'
 import type { Identity } from '../identity.ts'
 import type { TakenOutcome } from '../intake/intake.ts'
+import { answerJson } from '../json-answer.ts'
 import { faultsOf, Refusal, refusalOfField } from '../problem.ts'
 import { parse, readJson } from '../request-body.ts'
 
 export function attendanceRoutes(parts: AppParts): Hono<AppEnv> {
-  const { db, intake, now } = parts
+  const { db, devices, intake, now } = parts
   const routes = new Hono<AppEnv>()
 
   routes.post('/api/v1/attendance', onlyFor(parts, 'device', 'script'), async (c) => {
-    const { device_id, records } = await readJson(c, AttendanceBatch)
-    await refuseOtherDevices(db, c.var.identity, device_id)
-    return c.json(await takeRecords(records, device_id))
+    const { device_id, store_id, records } = await readJson(c, AttendanceBatch)
+    await refuseOtherDevices(devices, c.var.identity, device_id)
+    const answer = await takeRecords(records, store_id === undefined ? { device_id } : { device_id, store_id })
+    // 200 is final for every record; 202: some are not in the record yet and must be sent again.
+    return answerJson(c, answer, answer.queued > 0 ? 202 : 200)
   })
 
   /** Each record by itself: a bad one is refused with its field, the good ones go to the intake together. */
-  async function takeRecords(records: unknown[], device_id: string): Promise<AttendanceAnswer> {
+  async function takeRecords(records: unknown[], from: Pick<NewMark, 'device_id' | 'store_id'>): Promise<AttendanceAnswer> {
     const results: RecordResult[] = []
     const good: { index: number; mark: NewMark }[] = []
     for (const [index, raw] of records.entries()) {
       const parsed = AttendanceRecord.safeParse(raw)
-      if (parsed.success) good.push({ index, mark: { ...parsed.data, device_id } })
+      if (parsed.success) good.push({ index, mark: { ...parsed.data, ...from } })
       else results.push(refusedRecord(index, raw, parsed.error))
     }
+    // What the contract refuses has its outcome, too: it must not be missed among what the storage has sent.
+    if (good.length < records.length) await saveReceived(db, records.flatMap((raw, index) => (good.some((one) => one.index === index) ? [] : sequenceOf(raw, from.device_id, from.store_id))), now())
     const outcomes = good.length > 0 ? await intake.take(good.map(({ mark }) => mark)) : []
     for (const [place, { index, mark }] of good.entries()) {
       const outcome = outcomes[place]
       if (!outcome) throw new Error('the intake named fewer outcomes than it was given marks')
       results.push(resultOf(index, mark, outcome))
     }
-    results.sort((a, b) => a.index - b.index)
-    const count = (outcome: RecordResult['outcome']): number => results.filter((result) => result.outcome === outcome).length
-    return { stored: count('stored'), duplicate: count('duplicate'), queued: count('queued'), refused: count('refused'), results }
+    if (good.length < records.length) results.sort((a, b) => a.index - b.index)
+    const answer: AttendanceAnswer = { stored: 0, duplicate: 0, queued: 0, refused: 0, results }
+    for (const { outcome } of results) answer[outcome] += 1
+    return answer
   }
 
   routes.get('/api/v1/attendance/student/:student_id', onlyFor(parts, 'device', 'script', 'office', 'teacher'), async (c) => {
@@ -133,6 +139,6 @@ function echo(raw: unknown): Pick<RecordResult, 'mark_id' | 'student_id'> {
 function resultOf(index: number, mark: NewMark, outcome: TakenOutcome): RecordResult {
   const named = { index, ...(mark.mark_id === undefined ? {} : { mark_id: mark.mark_id }), student_id: mark.student_id, outcome: outcome.outcome }
   if (outcome.outcome === 'refused') return { ...named, code: outcome.code, ...(outcome.field === '' ? {} : { field: outcome.field }), message: outcome.message }
-  if (outcome.outcome === 'queued') return { ...named, message: 'not stored yet through a fault of the server; keep it and send it again' }
+  if (outcome.outcome === 'queued') return { ...named, message: 'not stored yet; keep it and send it again' }
   return named
 }

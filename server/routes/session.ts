@@ -24,8 +24,9 @@ const WINDOW_MS = 60_000
 export function sessionRoutes(parts: AppParts): Hono<AppEnv> {
   const { db, now } = parts
   const routes = new Hono<AppEnv>()
-  const perName = createThrottle({ limit: FAULTS_PER_NAME, windowMs: WINDOW_MS })
-  const perAddress = createThrottle({ limit: FAULTS_PER_ADDRESS, windowMs: WINDOW_MS })
+  const { makeThrottle = createThrottle } = parts
+  const perName = makeThrottle({ name: 'name', limit: FAULTS_PER_NAME, windowMs: WINDOW_MS })
+  const perAddress = makeThrottle({ name: 'address', limit: FAULTS_PER_ADDRESS, windowMs: WINDOW_MS })
   let nobodysHash: Promise<string> | undefined
 
   routes.post('/api/v1/session', async (c) => {
@@ -33,7 +34,7 @@ export function sessionRoutes(parts: AppParts): Hono<AppEnv> {
     const { username, password } = await readJson(c, SignIn)
     const address = addressOf(c)
     const nameKey = `${address} ${username.toLowerCase()}`
-    const wait = perAddress.attempt(address, now()) ?? perName.attempt(nameKey, now())
+    const wait = (await perAddress.attempt(address, now())) ?? (await perName.attempt(nameKey, now()))
     if (wait !== undefined) {
       throw new Refusal('too_many_requests', `too many failed sign-ins; try again in ${wait} seconds`, { headers: { 'retry-after': String(wait) } })
     }
@@ -42,8 +43,7 @@ export function sessionRoutes(parts: AppParts): Hono<AppEnv> {
     nobodysHash ??= hash(randomBytes(16))
     const right = await verify(account?.password_hash ?? (await nobodysHash), password)
     if (!account || !right) throw new Refusal('unauthorized', 'the name or the password is wrong')
-    perAddress.forgive(address)
-    perName.forgive(nameKey)
+    await Promise.all([perAddress.forgive(address), perName.forgive(nameKey)])
     const token = randomBytes(32).toString('base64url')
     const expires_at = new Date(now().getTime() + SESSION_HOURS * 3_600_000)
     await saveSession(db, { token, account_id: account.account_id, expires_at })
