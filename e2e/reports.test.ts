@@ -80,7 +80,7 @@ test('The school\'s report lists the courses, and leads to each of them', async 
   await page.goto(`${school.url}/office#/`)
   await page.getByRole('link', { name: 'Reports' }).click()
   await page.getByRole('heading', { name: 'Reports' }).waitFor()
-  // Counted every minute.
+  // Counted anew when somebody looks.
   await expect.poll(async () => {
     await page.reload()
     await page.getByRole('heading', { name: 'Reports' }).waitFor()

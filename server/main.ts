@@ -138,7 +138,8 @@ function serveOn(listener: Listener, config: Config, fetch: Fetch): void {
 function roundsOf(db: Database, { retentionMonths }: Config): Round[] {
   return [
     { name: 'months', everyMs: HOUR_MS, work: () => dailyRound(db, { now: now(), retentionMonths, log }) },
-    { name: 'reports', everyMs: MINUTE_MS, work: () => refreshReports(db, now()) },
+    // Every course that meets is counted anew for its month: at 1,000 rooms some 30 s of a core.
+    { name: 'reports', everyMs: 10 * MINUTE_MS, work: () => refreshReports(db, now()) },
     // Faces that came into the record without us are compared with the school's. A stop in between loses nothing.
     { name: 'faces', everyMs: DAY_MS, work: () => compareTheUncompared(db, LIKENESS_LEVELS, now()) },
   ]

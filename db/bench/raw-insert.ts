@@ -42,7 +42,7 @@ export async function openRawInsert(url: string, { rows, into = 'attendance_logs
     await migrate(db)
     await ensureMonths(db, now)
     await db.sql`INSERT INTO school (name, time_zone) VALUES ('Raw', 'UTC')`
-    await addSchoolOfRooms(address.href, { rooms: ROOMS, students: STUDENTS, bell: new Date(Date.UTC(2026, 0, 1, 8)) })
+    await addSchoolOfRooms(address.href, { rooms: ROOMS, students: STUDENTS, bell: new Date(Date.UTC(2026, 0, 1, 8)), daysBack: DAYS + 2 })
     if (into === 'with foreign keys') await addForeignKeys(db)
     if (into === 'plain') await db.sql.unsafe(`CREATE TABLE ${PLAIN} (${COLUMNS}, PRIMARY KEY (held_on, lesson_id, student_id)); CREATE INDEX ON ${PLAIN} (student_id, held_on); CREATE INDEX ON ${PLAIN} (course_id, held_on)`)
   } catch (error) {

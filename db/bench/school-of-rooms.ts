@@ -11,7 +11,6 @@ const MODEL = 'mobilefacenet-192-r1'
 /** Lessons of a room in a day, an hour apart from bell to bell. */
 export const LESSONS_A_DAY = 6
 const LESSON_MINUTES = 45
-const DAYS_BACK = 366
 const STUDENTS_AT_ONCE = 2_000
 
 export interface BenchRoom {
@@ -36,16 +35,16 @@ const student = (of: number, place: number): string => `B${pad(of, 4)}-${pad(pla
 
 /**
  * Adds `rooms` rooms; class k of `students` students is in room k in the first hour, in room k - 1 in the second, and so on, on every
- * day of the week. The first lesson begins at `bell`.
+ * day of the week, for the first time so many days back. The first lesson begins at `bell`.
  */
-export async function addSchoolOfRooms(url: string, o: { rooms: number; students?: number; bell: Date; templates?: boolean }): Promise<SchoolOfRooms> {
-  const { rooms, students = 50, templates = false } = o
+export async function addSchoolOfRooms(url: string, o: { rooms: number; students?: number; bell: Date; daysBack?: number; templates?: boolean }): Promise<SchoolOfRooms> {
+  const { rooms, students = 50, daysBack = 2, templates = false } = o
   const db = await connect(url)
   try {
     const [{ bell } = { bell: '' }] = await db.sql<{ bell: string }[]>`
       SELECT to_char(${o.bell.toISOString()}::timestamptz AT TIME ZONE time_zone, 'HH24:MI:SS') AS bell FROM school`
     const keys = Array.from({ length: rooms }, () => randomBytes(32).toString('base64url'))
-    await addRows(db, { rooms, students, bell, keys })
+    await addRows(db, { rooms, students, bell, keys, daysBack })
     if (templates) await addTemplates(db, rooms, students)
     // Rows that came this fast have no statistics yet, and autovacuum would gather them in the middle of the measurement.
     await db.sql.unsafe('ANALYZE')
@@ -67,7 +66,7 @@ function benchRoom(of: number, key: string, rooms: number, students: number): Be
   return { room_id: room(of), device_id: `bench-${pad(of, 4)}`, key, lessons }
 }
 
-async function addRows(db: Database, { rooms, students, bell, keys }: { rooms: number; students: number; bell: string; keys: string[] }): Promise<void> {
+async function addRows(db: Database, { rooms, students, bell, keys, daysBack }: { rooms: number; students: number; bell: string; keys: string[]; daysBack: number }): Promise<void> {
   const last = rooms - 1
   await db.sql.begin(async (sql) => {
     await sql`SELECT set_config('statement_timeout', '0', true)`
@@ -79,13 +78,13 @@ async function addRows(db: Database, { rooms, students, bell, keys }: { rooms: n
       FROM generate_series(0, ${last}::integer) n CROSS JOIN generate_series(0, ${students - 1}::integer) p`
     await sql`
       INSERT INTO enrollments (student_id, course_id, enrolled_from)
-      SELECT 'B' || lpad(n::text, 4, '0') || '-' || lpad(p::text, 2, '0'), 'BC' || lpad(n::text, 4, '0'), now() - ${DAYS_BACK + 4}::integer * interval '1 day'
+      SELECT 'B' || lpad(n::text, 4, '0') || '-' || lpad(p::text, 2, '0'), 'BC' || lpad(n::text, 4, '0'), now() - ${daysBack + 4}::integer * interval '1 day'
       FROM generate_series(0, ${last}::integer) n CROSS JOIN generate_series(0, ${students - 1}::integer) p`
     await sql`
       INSERT INTO schedules (schedule_id, course_id, classroom_id, day_of_week, start_time, end_time, effective_from)
       SELECT 'b' || lpad(n::text, 4, '0') || '.' || d || '.' || s, 'BC' || lpad(((n + s) % ${rooms}::integer)::text, 4, '0'), 'BR-' || lpad(n::text, 4, '0'), d,
         ${bell}::text::time + s * interval '1 hour', ${bell}::text::time + s * interval '1 hour' + ${LESSON_MINUTES}::integer * interval '1 minute',
-        (now() - ${DAYS_BACK + 4}::integer * interval '1 day')::date
+        (now() - ${daysBack + 4}::integer * interval '1 day')::date
       FROM generate_series(0, ${last}::integer) n CROSS JOIN generate_series(1, 7) d CROSS JOIN generate_series(0, ${LESSONS_A_DAY - 1}::integer) s`
     const hashes = keys.map((key) => `\\\\x${createHash('sha256').update(key).digest('hex')}`)
     await sql`

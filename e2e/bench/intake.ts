@@ -36,8 +36,8 @@ Wants redis-server on this machine for the stream; without it that part is left 
 
 const CONNECTIONS = [32, 100]
 const BATCH = 10
-const ROOMS = 100
-const DAYS_BACK = 360
+const ROOMS = 500
+const DAYS_BACK = 15
 const DAY_MS = 86_400_000
 const DRAIN_PATIENCE_MS = 180_000
 const RAW_ROWS = 2_000
@@ -77,7 +77,7 @@ const redis = await startRedis({ args: ['--maxmemory', '2gb'] }).catch(() => und
 const direct = await startSchool({ env: { TIME_ZONE: 'UTC' } })
 const stop: (() => Promise<void>)[] = []
 try {
-  const { rooms } = await addSchoolOfRooms(direct.databaseUrl, { rooms: ROOMS, bell: new Date(Date.UTC(2026, 0, 1, 8)) })
+  const { rooms } = await addSchoolOfRooms(direct.databaseUrl, { rooms: ROOMS, bell: new Date(Date.UTC(2026, 0, 1, 8)), daysBack: DAYS_BACK + 2 })
   const marks = endlessMarks(rooms)
   const nothing = await startNothing(direct.databaseUrl)
   stop.push(nothing.stop)

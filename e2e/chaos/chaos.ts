@@ -154,7 +154,7 @@ async function setStage(random: () => number): Promise<Stage> {
   }
   // One after the other: the first makes the tables and the app.
   for (const server of servers) await server.start()
-  const { rooms } = await addSchoolOfRooms(databaseUrl, { rooms: KIOSKS, bell: new Date(Date.UTC(2026, 0, 1, 8)) })
+  const { rooms } = await addSchoolOfRooms(databaseUrl, { rooms: KIOSKS, bell: new Date(Date.UTC(2026, 0, 1, 8)), daysBack: DAYS_BACK + 2 })
   const recorders = Array.from({ length: RECORDERS }, (_, i) => programActor({ name: `recorder ${i + 1}`, script: 'server/main.ts', args: ['record'], env: { ...env, PORT: '0', DATA_DIR: join(dataDir, `recorder-${i}`) }, ready: () => Promise.resolve(true) }))
   for (const recorder of recorders) await recorder.start()
   const kiosks: ChaosKiosk[] = []

@@ -3,20 +3,23 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import { CourseId, StudentId } from '#contract/ids'
 import { ReportQuery } from '#contract/report'
-import { courseReport, presentMonth, schoolReport, studentReport } from '../../db/reports.ts'
+import { courseReport, presentMonth, refreshReports, schoolReport, studentReport } from '../../db/reports.ts'
 import type { ReportMonths } from '../../db/reports.ts'
 import type { AppEnv, AppParts } from '../app-parts.ts'
 import { onlyFor } from '../identity.ts'
+import { describeFault } from '../log.ts'
 import { Refusal, refusalOfField } from '../problem.ts'
 import { parse } from '../request-body.ts'
 
 /** A school year, whenever it begins. */
 const DEFAULT_MONTHS = 12
+/** Counted anew every ten minutes in any case (main.ts), and when somebody looks at sums older than this. */
+const AGES_AFTER_MS = 30_000
 /** From a student's first day to the last. */
 const MOST_MONTHS = 120
 
 export function reportRoutes(parts: AppParts): Hono<AppEnv> {
-  const { db, now } = parts
+  const { db, now, log } = parts
   const routes = new Hono<AppEnv>()
   const forStaff = onlyFor(parts, 'script', 'office', 'teacher')
 
@@ -44,7 +47,16 @@ export function reportRoutes(parts: AppParts): Hono<AppEnv> {
     return c.json(report)
   })
 
-  routes.get('/api/v1/reports/school', forStaff, async (c) => c.json(await schoolReport(db, await monthsOf(c.req.query()))))
+  routes.get('/api/v1/reports/school', forStaff, async (c) => {
+    const report = await schoolReport(db, await monthsOf(c.req.query()))
+    if (report.as_of === null || now().getTime() - Date.parse(report.as_of) > AGES_AFTER_MS) countBeside()
+    return c.json(report)
+  })
+
+  /** Whoever looks again in a moment sees it. Not waited for: a large school's changed months take seconds. */
+  function countBeside(): void {
+    refreshReports(db, now()).catch((error: unknown) => log({ event: 'reports_not_refreshed', ...describeFault(error) }))
+  }
 
   return routes
 }
