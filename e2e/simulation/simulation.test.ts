@@ -24,7 +24,7 @@ afterAll(async () => {
 const FIRST_SEED = 1
 const WORLDS = 200
 /** Each fault shows itself in one of so many worlds. */
-const WORLDS_TO_FIND = 60
+const WORLDS_TO_FIND = 150
 
 describe('in worlds with every fault that we thought of', () => {
   it('every promise is kept', async () => {
