@@ -241,11 +241,11 @@ describe('what a storage counts', () => {
 
   test('a fence that was drawn stays drawn until the server has heard of it, and then it is the fence', async () => {
     const page = await openPage(chromium, freshName())
-    const step = (work: 'drawFence' | 'keepFence', n: number) => page.evaluate(([method, id]) => window.store[method](id), [work, uuid(n)] as const)
+    const step = (work: 'drawFence' | 'keepFence', n: number) => page.evaluate(([method, id]) => window.store[method](id) as Promise<boolean | void>, [work, uuid(n)] as const)
     const { fence, next_fence, store_id } = await state(page)
     expect(next_fence).toBe(fence)
-    await step('drawFence', 1)
-    await step('drawFence', 2)
+    expect(await step('drawFence', 1)).toBe(true)
+    expect(await step('drawFence', 2)).toBe(false)
     expect(await state(page)).toEqual({ store_id, made: 0, unsent: 0, fence, next_fence: uuid(1) })
     await step('keepFence', 2)
     expect((await state(page)).fence).toBe(fence)

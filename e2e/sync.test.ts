@@ -530,6 +530,24 @@ describe('what a storage tells of itself', () => {
     expect(school.alarms).toEqual([`copied ${await page.evaluate(() => window.kiosk.store.storeState().then(({ store_id }) => store_id))}`])
   })
 
+  test('a fence that an earlier life drew and never presented is presented first, and at the next beat one of this life is drawn', async () => {
+    const { school, page } = await openSchool()
+    const name = freshName()
+    const drawn = await page.evaluate(async (of) => {
+      const store = await window.kiosk.openStore({ name: of })
+      const fresh = crypto.randomUUID()
+      await store.drawFence(fresh)
+      store.close()
+      return fresh
+    }, name)
+    await startKiosk(page, { pace: { ...SLEEPY, beatEveryMs: 20 }, name })
+    const pairs = () => [...school.fences.values()].flatMap(({ taken }) => [...taken]).map((pair) => pair.split(' '))
+    await eventually(() => pairs().length).toBeGreaterThan(1)
+    expect(pairs()[0]?.[1]).toBe(drawn)
+    expect(pairs()[1]?.[0]).toBe(drawn)
+    expect(pairs()[1]?.[1]).not.toBe(drawn)
+  })
+
   test('a kiosk that is fenced says so, keeps its roster and its marks, asks for nothing else, and goes on when the office has said that it is the right one', async () => {
     const { school, page } = await openSchool()
     const name = freshName()

@@ -233,7 +233,7 @@ export function createDisk(o: DiskOptions, begun?: Contents): Disk {
         }),
       storeState: () => read(stateOf),
       drawFence: (fresh) =>
-        change('The fence was not saved', 'strict', ({ count }) => (count.fence === count.next_fence ? { put: { count: { ...count, next_fence: fresh } }, said: undefined } : { said: undefined })),
+        change('The fence was not saved', 'strict', ({ count }) => (count.fence === count.next_fence ? { put: { count: { ...count, next_fence: fresh } }, said: true } : { said: false })),
       keepFence: (next) =>
         change('The fence was not saved', 'strict', ({ count }) =>
           count.next_fence === next && count.fence !== next ? { put: { count: { ...count, fence: next } }, said: undefined } : { said: undefined },

@@ -71,8 +71,8 @@ export interface Store {
   redateMarks(life: string, o: { schoolTime: (monotonic: number) => number; lessons: readonly Lesson[] }): Promise<number>
   /** What this storage tells of itself, in one look. */
   storeState(): Promise<StoreState>
-  /** Puts a successor of the fence on the disk, flushed, before it is presented; one that waits to be confirmed stays. */
-  drawFence(fresh: string): Promise<void>
+  /** Puts a successor of the fence on the disk, flushed, before it is presented; one that waits to be confirmed stays, and false says so. */
+  drawFence(fresh: string): Promise<boolean>
   /** The server has heard of this successor: it is the fence now. */
   keepFence(next: string): Promise<void>
   /** Milliseconds to add to this device's clock; 0 if never measured. */
@@ -337,7 +337,9 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
     drawFence: (fresh) =>
       change('The fence was not saved', ['device'], 'strict', async (tx) => {
         const count = await countOf(tx)
-        if (count.fence === count.next_fence) await tx.objectStore('device').put({ ...count, next_fence: fresh }, 'count')
+        if (count.fence !== count.next_fence) return false
+        await tx.objectStore('device').put({ ...count, next_fence: fresh }, 'count')
+        return true
       }),
 
     keepFence: (next) =>

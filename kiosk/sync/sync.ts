@@ -220,8 +220,8 @@ export function startSync(o: SyncOptions): Sync {
    */
   async function drawFence(): Promise<void> {
     if (drawnAt !== undefined && remaining(clock.monotonic(), drawnAt, pace.fenceEveryMs) > 0) return
-    await store.drawFence(host.uuid())
-    drawnAt = clock.monotonic()
+    // What an earlier life drew and was not answered is presented first: a copy of the storage holds it, too. Then another is drawn.
+    if (await store.drawFence(host.uuid())) drawnAt = clock.monotonic()
   }
 
   /** Templates too old to be trusted are forgotten even where the server never answers again. */
