@@ -105,6 +105,12 @@ describe('what a policy drops', () => {
     )
   }, 240_000)
 
+  test('is not made again in the hours in which the school has another month than UTC', async () => {
+    const { db } = await openOldSchool()
+    await record(db, ['2023-02-01', '2023-03-01', '2024-05-31', '2024-06-01'])
+    await dropsWhatItSays(db, new Date('2025-06-30T23:59:00Z'), 13)
+  })
+
   async function dropsWhatItSays(db: Database, now: Date, keptMonths: number): Promise<void> {
     const before = await onRecord(db)
     const bound = boundOf(now, keptMonths)

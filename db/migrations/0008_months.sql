@@ -18,12 +18,12 @@ $$;
 CREATE FUNCTION months_missing(instant timestamptz) RETURNS SETOF date
 LANGUAGE sql STABLE AS $$
   SELECT w.month FROM (
-    SELECT (date_trunc('month', instant AT TIME ZONE 'UTC') + n * interval '1 month')::date AS month FROM generate_series(-13, 3) n
+    SELECT (date_trunc('month', instant AT TIME ZONE coalesce((SELECT time_zone FROM school), 'UTC')) + n * interval '1 month')::date AS month FROM generate_series(-13, 3) n
   ) w
   WHERE NOT EXISTS (SELECT FROM months_made() m WHERE m.from_date < w.month + interval '1 month' AND m.to_date > w.month)
   ORDER BY w.month
 $$;
-COMMENT ON FUNCTION months_missing IS 'The months from 13 before this instant to 3 after that have no partition. Every mark that is taken falls into these 17, in whatever zone; no policy drops one of them.';
+COMMENT ON FUNCTION months_missing IS 'The months from 13 before this instant to 3 after that have no partition, in the school''s zone, by which retention goes, too. Every mark that is taken falls into these 17; no policy drops one of them.';
 
 -- A month is made beside the table and then attached to it: marks are written and read meanwhile (CREATE TABLE ...
 -- PARTITION OF would wait for every reader, and everybody else behind it). What it still waits for is whoever holds
