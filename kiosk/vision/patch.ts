@@ -53,6 +53,11 @@ export function cutPatch(pixels: Pixels, { x, y, width, height }: Box): Patch {
   return { width, height, grey: length < FLAT ? grey.fill(0) : grey.map((value) => (value - mean) / length) }
 }
 
+/** Slants, too: along a ridge no step to a side alone leads up. */
+const COMPASS = [[1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, -1], [1, -1], [-1, 1]] as const
+/** Of one face in one frame. */
+const MOST_LOOKS = 48
+
 const field = new Float32Array(FIELD * FIELD)
 const scores = new Float32Array((2 * REACH + 1) ** 2)
 
@@ -64,19 +69,46 @@ export function followPatch(pixels: Pixels, patch: Patch, near: Box): Followed {
   const side = 2 * REACH + 1
   let best = 0
   for (let shift = 0; shift < scores.length; shift++) {
-    scores[shift] = likenessAt(patch.grey, shift % side, Math.floor(shift / side))
+    scores[shift] = likenessAt(patch.grey, shift % side, Math.floor(shift / side), FIELD)
     if (scores[shift]! > scores[best]!) best = shift
   }
   const [column, row] = [best % side, Math.floor(best / side)]
   const dx = column - REACH + peakBetween(column > 0 ? scores[best - 1] : undefined, scores[best]!, column < side - 1 ? scores[best + 1] : undefined)
   const dy = row - REACH + peakBetween(scores[best - side], scores[best]!, scores[best + side])
-  return { box: { x: left + dx * stepX, y: top + dy * stepY, width: patch.width, height: patch.height }, likeness: scores[best]! }
+  const place = climb(pixels, patch, left + dx * stepX, top + dy * stepY)
+  return { box: { ...place, width: patch.width, height: patch.height }, likeness: scores[best]! }
 }
 
-function likenessAt(patch: Float32Array, column: number, row: number): number {
+/**
+ * From there to the likeliest place, by ever smaller steps from half a cell on (compass search). Between whole cells a peak is
+ * told along each axis alone, and a slanting look puts that off by more than half a cell.
+ */
+function climb(pixels: Pixels, patch: Patch, startX: number, startY: number): { x: number; y: number } {
+  const [stepX, stepY] = [patch.width / CELLS, patch.height / CELLS]
+  const at = (x: number, y: number): number => {
+    greyOf(pixels, x, y, stepX, stepY, CELLS, field)
+    return likenessAt(patch.grey, 0, 0, CELLS)
+  }
+  let [x, y] = [startX, startY]
+  let best = at(x, y)
+  for (let share = 0.5, looks = 0; share >= 1 / 8 && looks < MOST_LOOKS; ) {
+    let moved = false
+    for (const [right, down] of COMPASS) {
+      const [nextX, nextY] = [x + right * share * stepX, y + down * share * stepY]
+      const likeness = at(nextX, nextY)
+      looks += 1
+      if (likeness <= best) continue
+      ;[x, y, best, moved] = [nextX, nextY, likeness, true]
+    }
+    if (!moved) share /= 2
+  }
+  return { x, y }
+}
+
+function likenessAt(patch: Float32Array, column: number, row: number, wide: number): number {
   let [sum, squares, product] = [0, 0, 0]
   for (let y = 0, i = 0; y < CELLS; y++) {
-    for (let x = 0, at = (row + y) * FIELD + column; x < CELLS; x++, i++, at++) {
+    for (let x = 0, at = (row + y) * wide + column; x < CELLS; x++, i++, at++) {
       const value = field[at]!
       sum += value
       squares += value * value
