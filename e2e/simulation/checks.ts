@@ -4,7 +4,7 @@
  */
 import { OPENS_EARLY_MS } from '../../kiosk/attendance/lesson-clock.ts'
 import { nameOf } from './kiosk.ts'
-import type { Life, Shown } from './kiosk.ts'
+import type { Doubted, Life, Shown } from './kiosk.ts'
 import type { Plan, PlannedLesson } from './plan.ts'
 import type { RecordedMark, SchoolRecord } from './school.ts'
 
@@ -60,8 +60,7 @@ export interface Outcome {
   shown: Shown[]
   letGo: LetGo[]
   corrected: Corrected[]
-  /** Marks that the kiosk doubts, by their key. */
-  doubted: Set<string>
+  doubted: Doubted[]
   wiped: Wiped[]
   /** The storage of which there were two, by device. The copy's own marks went with it. */
   copied: Map<string, string>
@@ -143,12 +142,12 @@ export function violationsOf(o: Outcome): Violation[] {
   sayAlarms(o, say)
 
   const doubts = new Set(record.doubts.map(keyOf))
-  for (const key of o.doubted) if (byKey.has(key) && !doubts.has(key)) say('doubt', `the doubt of ${key} is not in the record`)
+  for (const key of new Set(o.doubted.filter((each) => !isExcused(o, each)).map((each) => each.key))) if (byKey.has(key) && !doubts.has(key)) say('doubt', `the doubt of ${key} is not in the record`)
   return found
 }
 
 /** It went with its storage, and not through the kiosk's fault. */
-function isExcused({ wiped }: Outcome, { storeId, kiosk }: Shown): boolean {
+function isExcused({ wiped }: Outcome, { storeId, kiosk }: Pick<Shown, 'storeId' | 'kiosk'>): boolean {
   return kiosk.endsWith(' copy') || wiped.some(({ store_id }) => store_id === storeId)
 }
 

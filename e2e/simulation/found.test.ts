@@ -14,6 +14,8 @@ const FOUND: [seed: number, what: string][] = [
   [7397, 'a mark that was re-dated met the mark of another kiosk in the same room'],
   [4288, 'a wiped kiosk marked again who had been marked before the wipe'],
   [9319, 'a slow disk kept a student waiting past the end of the lesson'],
+  [11325, 'a kiosk doubted a mark that another one had made, and was wiped before it could say so'],
+  [11583, 'somebody appeared after a power cut, before the page had read its slow disk'],
 ]
 
 let cluster: Cluster
