@@ -171,6 +171,24 @@ describe('after a kill -9', () => {
     expect(await query(url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }])
   })
 
+  test('of PostgreSQL while one of its processes lingers, the next start waits for it and keeps the port that other servers were told', async () => {
+    const dataDir = await newDataDir()
+    const { child, said } = await startInAnotherProcess(dataDir)
+    const url = said.url ?? ''
+    const client = postgres(url, { max: 1, fetch_types: false, onnotice: () => {} })
+    const [lingering] = await client<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`
+    process.kill(lingering?.pid ?? 0, 'SIGSTOP')
+    const pid = await postmasterPid(dataDir)
+    await kill9(child)
+    process.kill(pid, 'SIGKILL')
+    await until(async () => !(await isRunning(pid)))
+    const goOn = sleep(1_000).then(() => process.kill(lingering?.pid ?? 0, 'SIGCONT'))
+    const second = await start(dataDir)
+    await goOn
+    await client.end({ timeout: 0 })
+    expect(second.url).toBe(url)
+  })
+
   test('a postmaster.pid whose number another program has taken is cleared away', async () => {
     const dataDir = await newDataDir()
     const first = await start(dataDir)

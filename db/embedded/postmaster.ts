@@ -1,5 +1,6 @@
 /** The postmaster: PostgreSQL's first process. Started, found again, waited for and stopped. */
 import { execFile, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { open, readFile, readlink, rename, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { basename, join } from 'node:path'
@@ -93,7 +94,8 @@ export async function waitUntilReady(cluster: string, pid: number, log: (line: s
 }
 
 /**
- * Starts a postmaster and waits until it takes connections. `lastPort` is taken again when free.
+ * Starts a postmaster and waits until it takes connections. `lastPort` is waited for and taken again, because other servers may
+ * have been told it; another one only where somebody else keeps it.
  * Undefined: another start was quicker, and its postmaster is there now.
  * @throws DataFolderRefused with PostgreSQL's own last words.
  */
@@ -101,7 +103,7 @@ export async function launchPostmaster(
   { cluster, logFile, lastPort, binaries, who, log, onEnd }:
   { cluster: string; logFile: string; lastPort: number | undefined; binaries: Binaries; who: RunAs | undefined; log: (line: string) => void; onEnd: () => void },
 ): Promise<Postmaster | undefined> {
-  for (let attempt = 1, preferred = lastPort; ; attempt += 1, preferred = undefined) {
+  for (let attempt = 1, preferred = lastPort; ; attempt += 1) {
     const port = await freePort(preferred)
     const settings = Object.entries({ ...SETTINGS, port }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     const output = await openLog(logFile)
@@ -128,7 +130,10 @@ export async function launchPostmaster(
       await sleep(100)
       continue
     }
-    if (said.includes('could not bind') && attempt < 5) continue
+    if (said.includes('could not bind') && attempt < 5) {
+      preferred = undefined
+      continue
+    }
     throw new DataFolderRefused(`PostgreSQL does not start in ${cluster}: ${lastWords(said)} (see ${logFile})`)
   }
 }
@@ -192,17 +197,28 @@ function lastWords(said: string): string {
   return (lines.at(-1) ?? said.trim().split('\n').at(-1) ?? '').replace(/^.*?(FATAL|PANIC|ERROR): +/, '') || 'it ended without a word'
 }
 
+/** Below the ports that systems lend to outgoing connections (Linux from 32,768, macOS from 49,152): while PostgreSQL is down nobody else is likely to come by its port. */
+const PORTS = { from: 15_000, to: 30_000 }
+const PORT_ATTEMPTS = 100
+/** A port that was just in use may be held by what still ends. */
+const PREFERRED_PATIENCE_MS = 5_000
+
 async function freePort(preferred: number | undefined): Promise<number> {
-  for (const port of preferred ? [preferred, 0] : [0]) {
-    const found = await new Promise<number | undefined>((resolve) => {
-      const probe = createServer()
-      probe.once('error', () => resolve(undefined))
-      probe.listen({ port, host: '127.0.0.1', exclusive: true }, () => {
-        const address = probe.address()
-        probe.close(() => resolve(typeof address === 'object' && address ? address.port : undefined))
-      })
-    })
-    if (found) return found
+  for (let waited = 0; preferred !== undefined && waited <= PREFERRED_PATIENCE_MS; waited += POLL_MS) {
+    if (await isFree(preferred)) return preferred
+    await sleep(POLL_MS)
+  }
+  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+    const port = randomInt(PORTS.from, PORTS.to)
+    if (await isFree(port)) return port
   }
   throw new DataFolderRefused('no free port on 127.0.0.1 for PostgreSQL')
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen({ port, host: '127.0.0.1', exclusive: true }, () => probe.close(() => resolve(true)))
+  })
 }

@@ -1,96 +1,20 @@
-/** Those who are killed: PostgreSQL, Redis, the servers and the recorders, each a process of its own that can be killed and started again. */
-import { spawn, type ChildProcess } from 'node:child_process'
+/** Those of chaos that are no programs of ours: Redis as an actor, and PostgreSQL's postmaster, which its program watches over. */
 import { readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ThrowawayRedis } from '../../server/throwaway-redis.ts'
 import { lives } from '../processes.ts'
-import type { Redis } from '../redis.ts'
+import type { Actor } from '../program.ts'
 
-const ROOT = resolve(import.meta.dirname, '../..')
-
-export interface Actor {
-  readonly name: string
-  readonly runs: boolean
-  /** kill -9; resolves when it is gone. */
-  kill9(): Promise<void>
-  /** Resolves when it is at work again. */
-  start(): Promise<void>
-  /** In order. */
-  stop(): Promise<void>
-  /** What it printed last, for whoever asks why. */
-  printed(): string
-}
-
-const READY_PATIENCE_MS = 60_000
-const STOP_PATIENCE_MS = 20_000
-const KEPT_OUTPUT = 20_000
-
-/**
- * A program of this project.
- * @param o.ready polled after the start, with what it has printed since, until it says so
- * @param o.kill what kill -9 means where it is not the process itself
- */
-export function programActor(o: { name: string; script: string; args?: string[]; env: Record<string, string>; ready: (printed: string) => Promise<boolean>; kill?: () => Promise<void> }): Actor {
-  let child: ChildProcess | undefined
-  let printed = ''
-  const runs = (): boolean => child !== undefined && child.exitCode === null && child.signalCode === null
-  process.once('exit', () => child?.kill('SIGKILL'))
-
-  async function gone(): Promise<void> {
-    const ending = child
-    if (!ending || !runs()) return
-    await new Promise<void>((done) => ending.once('exit', () => done()))
-  }
-
-  return {
-    name: o.name,
-    get runs() {
-      return runs()
-    },
-    printed: () => printed,
-    async kill9() {
-      if (!runs()) return
-      const ended = gone()
-      if (o.kill) await o.kill()
-      child?.kill('SIGKILL')
-      await ended
-    },
-    async start() {
-      if (runs()) return
-      // eslint-disable-next-line node/no-process-env -- the child's surroundings are ours
-      const started = spawn(process.execPath, ['--import', 'tsx', o.script, ...(o.args ?? [])], { cwd: ROOT, env: { ...process.env, ...o.env }, stdio: ['ignore', 'pipe', 'pipe'] })
-      child = started
-      let since = ''
-      for (const stream of [started.stdout, started.stderr]) stream.setEncoding('utf8').on('data', (text: string) => {
-        since += text
-        printed = (printed + text).slice(-KEPT_OUTPUT)
-      })
-      const deadline = Date.now() + READY_PATIENCE_MS
-      while (child === started && runs()) {
-        if (await o.ready(since)) return
-        if (Date.now() > deadline) throw new Error(`${o.name} was not ready within ${READY_PATIENCE_MS / 1000} s. It printed:\n${printed}`)
-        await sleep(50)
-      }
-    },
-    async stop() {
-      const ended = gone()
-      child?.kill('SIGTERM')
-      const patience = setTimeout(() => child?.kill('SIGKILL'), STOP_PATIENCE_MS)
-      await ended
-      clearTimeout(patience)
-    },
-  }
-}
-
-export function redisActor(redis: Redis): Actor {
+export function redisActor(redis: ThrowawayRedis): Actor {
   return {
     name: 'redis',
     get runs() {
       return redis.runs
     },
     printed: () => '',
-    kill9: () => redis.kill9(),
-    start: async () => void (redis.runs || (await redis.start())),
+    kill9: () => redis.kill(),
+    start: async () => void (redis.runs || (await redis.restart())),
     stop: () => redis.stop(),
   }
 }
@@ -105,13 +29,4 @@ export async function killPostmaster(dataDir: string): Promise<void> {
     return
   }
   while (lives(pid)) await sleep(10)
-}
-
-export async function answersReady(url: string): Promise<boolean> {
-  try {
-    // eslint-disable-next-line no-restricted-globals -- a watcher's request, not the app's
-    return (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(1_000) })).ok
-  } catch {
-    return false
-  }
 }

@@ -22,10 +22,12 @@ import postgres from 'postgres'
 import { v7 as uuidv7 } from 'uuid'
 import { addSchoolOfRooms, LESSONS_A_DAY } from '../../db/bench/school-of-rooms.ts'
 import type { BenchRoom } from '../../db/bench/school-of-rooms.ts'
-import { freePort, startRedis } from '../redis.ts'
-import type { Redis } from '../redis.ts'
-import { answersReady, killPostmaster, programActor, redisActor } from './actors.ts'
-import type { Actor } from './actors.ts'
+import { freePort, startThrowawayRedis } from '../../server/throwaway-redis.ts'
+import type { ThrowawayRedis } from '../../server/throwaway-redis.ts'
+import { answersReady, programActor } from '../program.ts'
+import type { Actor } from '../program.ts'
+import { chanceOf } from '../simulation/chance.ts'
+import { killPostmaster, redisActor } from './actors.ts'
 import { openChaosKiosk } from './kiosk.ts'
 import type { ChaosKiosk, MarkToSave } from './kiosk.ts'
 import { openLink } from './link.ts'
@@ -86,7 +88,7 @@ else console.log(outcome)
 process.exit(outcome.lost + outcome.doubled + outcome.invented + outcome.refused === 0 && outcome.seconds_to_drain >= 0 ? 0 : 1)
 
 async function chaos(wanted: number, from: number): Promise<Outcome> {
-  const random = seeded(from)
+  const random = chanceOf(String(from)).next
   const startedAt = Date.now()
   const stage = await setStage(random)
   try {
@@ -115,7 +117,7 @@ interface Stage {
   actors: Actor[]
   kiosks: ChaosKiosk[]
   links: Record<string, Link>
-  redis: Redis
+  redis: ThrowawayRedis
   rooms: BenchRoom[]
   databaseUrl: string
   strike(): Promise<void>
@@ -124,7 +126,7 @@ interface Stage {
 async function setStage(random: () => number): Promise<Stage> {
   const dataDir = await mkdtemp(join(tmpdir(), 'fastrackai-chaos-school-'))
   await chmod(dataDir, 0o711)
-  const redis = await startRedis()
+  const redis = await startThrowawayRedis()
   const API_KEY = randomBytes(32).toString('base64url')
   const database = programActor({
     name: 'postgresql',
@@ -141,8 +143,11 @@ async function setStage(random: () => number): Promise<Stage> {
   const env = {
     HOST: '127.0.0.1',
     API_KEY,
+    SCHOOL_KEY: randomBytes(32).toString('base64url'),
     OFFICE_PASSWORD: API_KEY,
     TIME_ZONE: 'UTC',
+    // A faulty world asks again and again.
+    RATE_LIMIT_PER_MINUTE: '0',
     DATABASE_URL: throughLink(databaseUrl, links['database']!),
     REDIS_URL: throughLink(redis.url, links['redis']!),
   }
@@ -269,7 +274,7 @@ async function faults(stage: Stage, wanted: number, random: () => number): Promi
       if (!stage.redis.runs || !(await stage.redis.fillDisk().catch(() => false))) return
       risings.push(sleep(2_000).then(async () => {
         // It ends by itself at its next write; where none came it is ended.
-        await stage.redis.kill9()
+        await stage.redis.kill()
         await rise(redisOf(stage), 0)
       }))
     },
@@ -337,17 +342,5 @@ async function hold(databaseUrl: string, shown: MarkToSave[], made: MarkToSave[]
     }
   } finally {
     await sql.end()
-  }
-}
-
-/** mulberry32: a small generator with a seed; good enough to choose faults by. */
-function seeded(from: number): () => number {
-  let state = from >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = state
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
   }
 }

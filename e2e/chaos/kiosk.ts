@@ -15,7 +15,7 @@ import type { Sync, SyncOptions } from '../../kiosk/sync/sync.ts'
 import { killChromium, launchChromium } from '../chromium.ts'
 import { buildParts, pageOf, servePage } from '../part-page.ts'
 import type { PartPage } from '../part-page.ts'
-import type { Actor } from './actors.ts'
+import type { Actor } from '../program.ts'
 
 export type MarkToSave = Parameters<Store['saveMark']>[0]
 
