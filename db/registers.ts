@@ -90,58 +90,95 @@ export async function saveCorrection(
 /** A mark is at most a day from its lesson, a lesson ends at most a day after its date, and zones are at most a day apart; and one to spare. */
 const DAYS_APART = 4
 
+/** The place of an entry in a history, which nothing that arrives later moves: its lesson's date and start (without a timetabled one its mark's instant), lesson and student. */
+export interface HistoryPlace {
+  held_on: string
+  starts_at: string
+  lesson_id: string
+  student_id: string
+}
+
 /** Instants as they travel; `from` inclusive, `to` exclusive. */
 export interface HistoryBounds {
   from: string
   to: string
   limit: number
+  /** Only what comes after this place: the last one of the page before. */
+  after?: HistoryPlace
+  /** Only what stands as this. */
+  status?: Status | undefined
+  course_id?: string | undefined
+  student_id?: string | undefined
+  lesson_id?: string | undefined
   /** Only of the courses that the timetable teaches in this room. */
   room_id?: string
+  /** Only of the courses that this account teaches. */
+  taught_by?: number
 }
 
 /**
  * The lessons in which something was recorded (a mark, a correction, or "absent" where the register was
- * taken), newest first. A lesson counts at its mark's instant, without one at its start.
+ * taken), the newest lesson first. A lesson counts at its mark's instant, without one at its start. `next`: the place after
+ * which there is more.
  */
 export async function historyEntries(
   db: Database,
   of: { student_id: string } | { course_id: string },
-  { from, to, limit, room_id }: HistoryBounds,
+  { from, to, limit, after, status, room_id, taught_by, ...only }: HistoryBounds,
   now: Date,
-): Promise<HistoryEntry[]> {
-  const student = 'student_id' in of ? of.student_id : null
-  const course = 'course_id' in of ? of.course_id : null
+): Promise<{ entries: HistoryEntry[]; next: HistoryPlace | undefined }> {
+  const student = 'student_id' in of ? of.student_id : (only.student_id ?? null)
+  const course = 'course_id' in of ? of.course_id : (only.course_id ?? null)
+  const lesson = only.lesson_id ?? null
   const { sql } = db
-  const inRoom = (column: postgres.PendingQuery<postgres.Row[]>) =>
-    room_id === undefined ? sql`true` : sql`${column} IN (SELECT t.course_id FROM schedules t WHERE t.classroom_id = ${room_id})`
+  const mayBeTold = (column: postgres.PendingQuery<postgres.Row[]>) => sql`
+    ${room_id === undefined ? sql`true` : sql`${column} IN (SELECT t.course_id FROM schedules t WHERE t.classroom_id = ${room_id})`}
+    AND ${taught_by === undefined ? sql`true` : sql`${column} IN (SELECT t.course_id FROM course_teachers t WHERE t.account_id = ${taught_by})`}`
   // Each mark is an entry: where there are as many as are asked for, nothing older than the oldest of them needs to be looked
-  // at, but for the days that a mark and its lesson's date may lie apart.
-  const oldestNeeded = sql`(
-    SELECT m.held_on - ${DAYS_APART}::integer FROM attendance_logs m
-    WHERE ${student === null ? sql`m.course_id = ${course}` : sql`m.student_id = ${student}`}
-      AND m.held_on BETWEEN ${from}::timestamptz::date - ${DAYS_APART}::integer AND ${to}::timestamptz::date + ${DAYS_APART}::integer
-      AND m."timestamp" >= ${from}::timestamptz AND m."timestamp" < ${to}::timestamptz AND ${inRoom(sql`m.course_id`)}
-    ORDER BY m.held_on DESC OFFSET ${limit - 1} LIMIT 1)`
-  const rows = await sql<(EntryRow & Pick<HistoryEntry, 'course_id' | 'lesson_id' | 'held_on'>)[]>`
-    SELECT ${entryColumns(sql)}, x.course_id, x.lesson_id, x.held_on::text AS held_on
+  // at. Of dates so far within the bounds that every mark is within them: then an index knows the answer, and no mark is read
+  // only to be counted. What a mark's status is an index does not know.
+  const oldestNeeded = status !== undefined || lesson !== null ? sql`NULL` : sql`(
+    SELECT m.held_on FROM attendance_logs m
+    WHERE ${student === null ? sql`true` : sql`m.student_id = ${student}`} AND ${course === null ? sql`true` : sql`m.course_id = ${course}`}
+      AND m.held_on BETWEEN ${from}::timestamptz::date + ${DAYS_APART}::integer AND ${to}::timestamptz::date - ${DAYS_APART}::integer AND ${mayBeTold(sql`m.course_id`)}
+      AND ${after === undefined ? sql`true` : sql`m.held_on < ${after.held_on}::date`}
+    ORDER BY m.held_on DESC OFFSET ${limit} LIMIT 1)`
+  const newestNeeded = sql`least((${to}::timestamptz AT TIME ZONE school.time_zone)::date + 2, ${after?.held_on ?? null}::date)`
+  const comesAfter = after === undefined ? sql`true` : sql`
+    (e.held_on < ${after.held_on}::date OR ${placeOf(sql)} < ${after.starts_at}::timestamptz OR (${placeOf(sql)} = ${after.starts_at}::timestamptz
+      AND (e.lesson_id COLLATE "C", e.student_id COLLATE "C") > (${after.lesson_id}, ${after.student_id})))`
+  // Of one student it is cheap to know on which dates there is any correction at all: on few.
+  const mayBeCorrected = student === null ? sql`true` : sql`x.held_on = ANY (ARRAY(SELECT c.held_on FROM corrections c WHERE c.student_id = ${student}))`
+  const rows = await sql<(EntryRow & Pick<HistoryEntry, 'course_id' | 'lesson_id' | 'held_on'> & { place: string })[]>`
+    SELECT ${entryColumns(sql, mayBeCorrected)}, x.course_id, x.lesson_id, x.held_on::text AS held_on, ${iso(sql, sql`x.place`)} AS place
     FROM (
-      SELECT e.*, coalesce(e."timestamp", e.starts_at) AS at
+      SELECT e.*, ${placeOf(sql)} AS place
       FROM school
       CROSS JOIN LATERAL register_entries(
-        greatest((${from}::timestamptz AT TIME ZONE school.time_zone)::date - 2, ${oldestNeeded}), (${to}::timestamptz AT TIME ZONE school.time_zone)::date + 2,
-        ${now.toISOString()}::timestamptz, NULL, ${course}::text, ${student}::text) e
-      WHERE e.status NOT IN ('expected', 'not_taken')
-        AND coalesce(e."timestamp", e.starts_at) >= ${from}::timestamptz AND coalesce(e."timestamp", e.starts_at) < ${to}::timestamptz AND ${inRoom(sql`e.course_id`)}
-      ORDER BY at DESC, e.lesson_id COLLATE "C", e.student_id COLLATE "C"
-      LIMIT ${limit}
+        greatest((${from}::timestamptz AT TIME ZONE school.time_zone)::date - 2, ${oldestNeeded}), ${newestNeeded},
+        ${now.toISOString()}::timestamptz, ${lesson}::text, ${course}::text, ${student}::text) e
+      WHERE ${status === undefined ? sql`e.status NOT IN ('expected', 'not_taken')` : sql`e.status = ${status}`}
+        AND coalesce(e."timestamp", e.starts_at) >= ${from}::timestamptz AND coalesce(e."timestamp", e.starts_at) < ${to}::timestamptz AND ${mayBeTold(sql`e.course_id`)}
+        AND ${comesAfter}
+      ORDER BY e.held_on DESC, place DESC, e.lesson_id COLLATE "C", e.student_id COLLATE "C"
+      LIMIT ${limit + 1}
     ) x
     JOIN students s ON s.student_id = x.student_id
-    ORDER BY x.at DESC, x.lesson_id COLLATE "C", x.student_id COLLATE "C"`
-  return rows.map((row) => {
+    ORDER BY x.held_on DESC, x.place DESC, x.lesson_id COLLATE "C", x.student_id COLLATE "C"`
+  const page = rows.slice(0, limit)
+  const entries = page.map((row): HistoryEntry => {
     const { student_id, first_name, last_name, status, mark, corrections } = entryOf(row)
     const { course_id, lesson_id, held_on } = row
     return { student_id, first_name, last_name, course_id, lesson_id, held_on, status, timestamp: mark?.timestamp ?? null, confidence: mark?.confidence ?? null, corrections }
   })
+  const last = page.at(-1)
+  const next = rows.length > limit && last ? { held_on: last.held_on, starts_at: last.place, lesson_id: last.lesson_id, student_id: last.student_id } : undefined
+  return { entries, next }
+}
+
+/** Of register_entries AS e. To the millisecond, as it travels. */
+function placeOf(sql: Database['sql']) {
+  return sql`date_trunc('milliseconds', coalesce(e.starts_at, e."timestamp"))`
 }
 
 interface EntryRow {
@@ -162,12 +199,13 @@ interface HowMarked {
   doubt: Doubt | null
 }
 
-/** Columns of an EntryRow from register_entries AS x and students AS s. */
-function entryColumns(sql: Database['sql'] | postgres.TransactionSql) {
+/** Columns of an EntryRow from register_entries AS x and students AS s. Corrections are looked for only where `mayBeCorrected`. */
+function entryColumns(sql: Database['sql'] | postgres.TransactionSql, mayBeCorrected = sql`true`) {
   return sql`s.student_id, s.first_name, s.last_name, x.status, ${iso(sql, sql`x."timestamp"`)} AS timestamp, x.confidence, x.device_id, x.model,
-    (SELECT coalesce(json_agg(json_build_object('status', c.status, 'note', c.note, 'corrected_by', c.corrected_by, 'corrected_at', ${iso(sql, sql`c.corrected_at`)})
-                              ORDER BY c.corrected_at DESC, c.correction_id DESC), '[]')
-     FROM corrections c WHERE c.held_on = x.held_on AND c.lesson_id = x.lesson_id AND c.student_id = x.student_id) AS corrections`
+    CASE WHEN ${mayBeCorrected} THEN (
+      SELECT coalesce(json_agg(json_build_object('status', c.status, 'note', c.note, 'corrected_by', c.corrected_by, 'corrected_at', ${iso(sql, sql`c.corrected_at`)})
+                               ORDER BY c.corrected_at DESC, c.correction_id DESC), '[]')
+      FROM corrections c WHERE c.held_on = x.held_on AND c.lesson_id = x.lesson_id AND c.student_id = x.student_id) ELSE '[]' END AS corrections`
 }
 
 function entryOf({ student_id, first_name, last_name, status, timestamp, confidence, device_id, model, corrections }: EntryRow, how: HowMarked = { method: null, doubt: null }): RegisterEntry {

@@ -263,6 +263,14 @@ describe('nights that everybody remembers', () => {
   })
 })
 
+test('a lesson over midnight that ends in an hour which the clocks leave out is on until the second date after its own', async ({ skip }) => {
+  skip(differing.has('America/Nuuk'), ZONE_DATA_DIFFERS)
+  // The last hour of 29 March 2025 is left out there: from 22:59 the clocks go to midnight of the 30th.
+  await teach([{ schedule_id: 'L0', course_id: 'CS101', day_of_week: 5, start: 23 * 60 + 30, end: 23 * 60 + 15 }], 'America/Nuuk')
+  const on = await db.sql<{ lesson_id: string; held_on: string }[]>`SELECT lesson_id, held_on::text AS held_on FROM lessons_at('2025-03-30T01:01Z')`
+  expect([...on]).toEqual([{ lesson_id: 'L0', held_on: '2025-03-28' }])
+})
+
 test('nearly all of these zones are compared: where the two sets of zone data disagree, one of them is older, and nothing can be said', () => {
   expect(zones.length - differing.size).toBeGreaterThanOrEqual(12)
 })

@@ -2,10 +2,13 @@
  * A school as large as a measurement wants: rooms that all have a lesson on, a kiosk in each, students with
  * templates. Knows no server: it writes into a database that the server has migrated. For benches alone.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { EMBEDDING_LENGTH } from '#contract/model'
 import { connect } from '../connect.ts'
 import type { Database } from '../connect.ts'
+import { byteaArray, createKeyring, textArray } from '../keyring.ts'
+import type { Keyring } from '../keyring.ts'
+import { sealFace, sealTemplate } from '../sealed-templates.ts'
 
 const MODEL = 'mobilefacenet-192-r1'
 /** Lessons of a room in a day, an hour apart from bell to bell. */
@@ -35,17 +38,17 @@ const student = (of: number, place: number): string => `B${pad(of, 4)}-${pad(pla
 
 /**
  * Adds `rooms` rooms; class k of `students` students is in room k in the first hour, in room k - 1 in the second, and so on, on every
- * day of the week, for the first time so many days back. The first lesson begins at `bell`.
+ * day of the week, for the first time so many days back. The first lesson begins at `bell`. `templates`: the server's key for them; without it nobody has one.
  */
-export async function addSchoolOfRooms(url: string, o: { rooms: number; students?: number; bell: Date; daysBack?: number; templates?: boolean }): Promise<SchoolOfRooms> {
-  const { rooms, students = 50, daysBack = 2, templates = false } = o
+export async function addSchoolOfRooms(url: string, o: { rooms: number; students?: number; bell: Date; daysBack?: number; templates?: Buffer }): Promise<SchoolOfRooms> {
+  const { rooms, students = 50, daysBack = 2 } = o
   const db = await connect(url)
   try {
     const [{ bell } = { bell: '' }] = await db.sql<{ bell: string }[]>`
       SELECT to_char(${o.bell.toISOString()}::timestamptz AT TIME ZONE time_zone, 'HH24:MI:SS') AS bell FROM school`
     const keys = Array.from({ length: rooms }, () => randomBytes(32).toString('base64url'))
     await addRows(db, { rooms, students, bell, keys, daysBack })
-    if (templates) await addTemplates(db, rooms, students)
+    if (o.templates) await addTemplates(db, createKeyring({ now: o.templates }), rooms, students)
     // Rows that came this fast have no statistics yet, and autovacuum would gather them in the middle of the measurement.
     await db.sql.unsafe('ANALYZE')
     return { rooms: keys.map((key, of) => benchRoom(of, key, rooms, students)), bell }
@@ -95,29 +98,37 @@ async function addRows(db: Database, { rooms, students, bell, keys, daysBack }: 
 }
 
 /** One template a student, of random direction: as far from everybody as a stranger, and compared with everybody already. */
-async function addTemplates(db: Database, rooms: number, students: number): Promise<void> {
+async function addTemplates(db: Database, keyring: Keyring, rooms: number, students: number): Promise<void> {
   const ids = Array.from({ length: rooms * students }, (_, n) => student(Math.floor(n / students), n % students))
   for (let from = 0; from < ids.length; from += STUDENTS_AT_ONCE) {
     const some = ids.slice(from, from + STUDENTS_AT_ONCE)
     const names = `{${some.join(',')}}`
-    const faces = `{${some.map(() => `"\\\\x${randomFace().toString('hex')}"`).join(',')}}`
+    const all = some.map((student_id) => sealedRow(keyring, student_id))
+    const [template_ids, wrapped, templates, faces] = [textArray(all.map((one) => one.template_id)), byteaArray(all.map((one) => one.wrapped)), byteaArray(all.map((one) => one.template)), byteaArray(all.map((one) => one.face))]
     await db.sql.begin(async (sql) => {
       await sql`SELECT set_config('statement_timeout', '0', true)`
       await sql`
         INSERT INTO consents (student_id, statement, given_by, given_at)
         SELECT s, 'for a measurement', 'bench', now() FROM unnest(${names}::text::text[]) s`
+      await sql`INSERT INTO keyring.students (student_id, wrapped) SELECT * FROM unnest(${names}::text::text[], ${wrapped}::text::bytea[])`
       await sql`
-        INSERT INTO templates (student_id, model, embedding, enrolled_at)
-        SELECT s, ${MODEL}, f, now() FROM unnest(${names}::text::text[], ${faces}::text::bytea[]) AS u (s, f)`
+        INSERT INTO templates (template_id, student_id, model, sealed, enrolled_at)
+        SELECT t, s, ${MODEL}, f, now() FROM unnest(${template_ids}::text::uuid[], ${names}::text::text[], ${templates}::text::bytea[]) AS u (t, s, f)`
       await sql`
-        INSERT INTO compared_faces (student_id, model, face)
+        INSERT INTO compared_faces (student_id, model, sealed)
         SELECT s, ${MODEL}, f FROM unnest(${names}::text::text[], ${faces}::text::bytea[]) AS u (s, f)`
     })
   }
 }
 
-function randomFace(): Buffer {
+/** A random direction is as random when it is turned. */
+function sealedRow(keyring: Keyring, student_id: string): { template_id: string; wrapped: Buffer; template: Buffer; face: Buffer } {
+  const [key, row, face] = [randomBytes(32), { template_id: randomUUID(), student_id, model: MODEL }, randomFace()]
+  return { template_id: row.template_id, wrapped: keyring.wrapKey(student_id, key), template: sealTemplate(key, row, face), face: sealFace(key, student_id, MODEL, face) }
+}
+
+function randomFace(): Float32Array {
   const face = Float32Array.from({ length: EMBEDDING_LENGTH[MODEL] }, () => Math.random() - 0.5)
   const norm = Math.hypot(...face)
-  return Buffer.from(face.map((value) => value / norm).buffer)
+  return face.map((value) => value / norm)
 }
