@@ -16,7 +16,7 @@ export function refusal(code: RefusalCode, field: string, message: string): Mark
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const DATE = /^\d{4}-\d{2}-\d{2}$/
-const METHODS: ReadonlySet<MarkMethod> = new Set(['face', 'face_and_tap', 'face_and_pin', 'pin'])
+const METHODS: ReadonlySet<MarkMethod> = new Set(['face', 'face_and_tap', 'face_and_pin', 'pin', 'face_and_qr', 'qr'])
 const DOUBTS: ReadonlySet<Doubt> = new Set(['no_life_seen', 'looks_like_a_picture'])
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 /** The contract's MAX_CLOCK_OFFSET_MS. */
@@ -65,7 +65,11 @@ function isDate(text: string): boolean {
 }
 
 /** Whether this can be a place in the count of a device's storage. */
-export function isCounted({ device_id, store_id, sequence }: Pick<NewMark, 'device_id' | 'store_id' | 'sequence'>): boolean {
+export function isPlace(sequence: number | undefined): sequence is number {
   return sequence !== undefined && Number.isInteger(sequence) && sequence >= 1 && sequence <= LAST_SEQUENCE
-    && store_id !== undefined && UUID.test(store_id) && ID.test(device_id)
+}
+
+/** Whether these can name a storage. */
+export function isStore(device_id: string, store_id: string): boolean {
+  return UUID.test(store_id) && ID.test(device_id)
 }

@@ -16,14 +16,14 @@
  * among them is lost, and heartbeats.ts says so.
  */
 import type { AttendanceRecord, RefusalCode } from '#contract/attendance'
-import type { CourseHistory, HistoryEntry, StudentHistory } from '#contract/register'
+import type { CourseHistory, StudentHistory } from '#contract/register'
 import type { Database } from './connect.ts'
 import { batchOf, receivedOf } from './mark-batch.ts'
 import type { MarkRow, Received } from './mark-batch.ts'
 import { refusal } from './mark-fault.ts'
 import type { Sheet } from './mark-fault.ts'
 import { announceRegisters, historyEntries } from './registers.ts'
-import type { HistoryBounds, LessonKey } from './registers.ts'
+import type { HistoryBounds, HistoryPlace, LessonKey } from './registers.ts'
 import { setAside } from './set-aside.ts'
 import type { Refused } from './set-aside.ts'
 
@@ -39,6 +39,8 @@ const EARLY_MINUTES = 10
 const RETRIED = new Set(['40001', '40P01', '23503'])
 const ATTEMPTS = 3
 
+const STORED: MarkOutcome = { outcome: 'stored' }
+
 /**
  * Answers in the order of `marks`, each for itself, when they are committed: one statement for all that are well formed.
  * What is refused is set aside before it is answered, unless `keepRefused` is false. Throws only when the database cannot be
@@ -49,7 +51,12 @@ export async function insertMarks(db: Database, marks: NewMark[], receivedAt: Da
   const batch = batchOf(marks, receivedAt)
   const outcomes = batch.faults
   const changed = new Map<string, LessonKey>()
-  const change = (held_on: string, lesson_id: string) => changed.set(`${held_on} ${lesson_id}`, { held_on, lesson_id })
+  let last: LessonKey | undefined
+  const change = (held_on: string, lesson_id: string): void => {
+    if (last?.lesson_id === lesson_id && last.held_on === held_on) return
+    last = { held_on, lesson_id }
+    changed.set(`${held_on} ${lesson_id}`, last)
+  }
 
   let { sheets, rows } = batch
   let received = receivedOf(marks)
@@ -57,10 +64,11 @@ export async function insertMarks(db: Database, marks: NewMark[], receivedAt: Da
     if (attempt > ATTEMPTS) throw new Error('a doubted mark is on record, and its place is not seen')
     const tellings = new Map((await write(db, { sheets, rows, received }, receivedAt)).map((telling) => [telling.place, telling]))
     const again: number[] = []
-    for (const [at, { mark, index }] of rows.entries()) {
-      const telling = tellings.get(at + 1)
+    let place = 0
+    for (const { mark, index } of rows) {
+      const telling = tellings.get(++place)
       if (telling?.outcome === 'unseen') again.push(index)
-      else outcomes[index] = telling ? outcomeOf(telling.outcome, mark) : { outcome: 'stored' }
+      else outcomes[index] = telling ? outcomeOf(telling.outcome, mark) : STORED
       if (telling?.doubted_on && telling.doubted_in) change(telling.doubted_on, telling.doubted_in)
       if (telling && telling.outcome !== 'stored') continue
       const held_on = telling?.held_on ?? mark.held_on
@@ -139,8 +147,8 @@ interface Telling {
  */
 async function write(db: Database, batch: { sheets: Sheet[]; rows: MarkRow[]; received: Received[] }, receivedAt: Date, attempt = 1): Promise<Telling[]> {
   const { sheets, rows, received } = batch
-  const shared = (of: (sheet: Sheet) => string | undefined): string => arrayLiteral(sheets.map(of))
-  const column = (of: (row: MarkRow) => string | number | undefined): string => arrayLiteral(rows.map(of))
+  const shared = (of: (sheet: Sheet) => string | undefined): string => arrayLiteral(sheets, of)
+  const column = (of: (row: MarkRow) => string | number | undefined): string => arrayLiteral(rows, of)
   const at = receivedAt.toISOString()
   try {
     return await db.sql<Telling[]>`
@@ -156,14 +164,16 @@ async function write(db: Database, batch: { sheets: Sheet[]; rows: MarkRow[]; re
           ${rows.length}::integer AS marks,
           ${column(({ sheet }) => sheet)}::text::integer[] AS sheet,
           ${column(({ mark }) => mark.student_id)}::text::text[] AS student_id,
-          ${column((row) => row.at)}::text::timestamptz[] AS "timestamp",
+          ${column((row) => row.at)}::text::bigint[] AS at,
           ${column(({ mark }) => mark.clock_offset_ms)}::text::double precision[] AS clock_offset_ms,
           ${column(({ mark }) => mark.confidence)}::text::double precision[] AS confidence,
           ${column(({ mark }) => mark.mark_id)}::text::uuid[] AS mark_id,
           ${column(({ mark }) => mark.doubt)}::text::text[] AS doubt
       ), sheets AS MATERIALIZED (
-        SELECT h.sheet, h.lesson_id, h.held_on, h.model, h.method, c.course_id, d.device_id, d.classroom_id AS device_room,
-          l.lesson_id IS NOT NULL AS timetabled, l.course_id AS taught, l.classroom_id, l.starts_at, l.ends_at
+        -- As wire_id here, and once for a sheet: as text they would be matched with its pattern for each mark.
+        SELECT h.sheet, h.lesson_id::wire_id AS lesson_id, CASE WHEN h.lesson_id IS NULL THEN 'unscheduled.' || c.course_id END::wire_id AS unscheduled,
+          h.held_on, h.model, h.method, c.course_id, d.device_id, d.classroom_id AS device_room,
+          l.lesson_id IS NOT NULL AS timetabled, l.course_id AS taught, l.classroom_id::wire_id AS classroom_id, l.starts_at, l.ends_at
         -- The planner takes generate_series for a thousand rows and arrays alone for ten, and would then compare each mark with each.
         FROM columns k CROSS JOIN LATERAL ROWS FROM (
           generate_series(1, k.sheets), unnest(k.device_id), unnest(k.course_id), unnest(k.lesson_id), unnest(k.held_on), unnest(k.model), unnest(k.method)
@@ -172,10 +182,10 @@ async function write(db: Database, batch: { sheets: Sheet[]; rows: MarkRow[]; re
         LEFT JOIN devices d ON d.device_id = h.device_id
         LEFT JOIN LATERAL (SELECT o.* FROM lessons_on(h.held_on) o WHERE o.lesson_id = h.lesson_id) l ON true
       ), sent AS MATERIALIZED (
-        SELECT r.place, r.sheet, s.student_id, r."timestamp", r.clock_offset_ms, r.confidence, r.mark_id, r.doubt
+        SELECT r.place, r.sheet, s.student_id, to_timestamp(r.at / 1000.0::double precision) AS "timestamp", to_timestamp((r.at - r.clock_offset_ms) / 1000.0) AS device_timestamp, r.confidence, r.mark_id, r.doubt
         FROM columns k CROSS JOIN LATERAL ROWS FROM (
-          generate_series(1, k.marks), unnest(k.sheet), unnest(k.student_id), unnest(k."timestamp"), unnest(k.clock_offset_ms), unnest(k.confidence), unnest(k.mark_id), unnest(k.doubt)
-        ) AS r (place, sheet, student_id, "timestamp", clock_offset_ms, confidence, mark_id, doubt)
+          generate_series(1, k.marks), unnest(k.sheet), unnest(k.student_id), unnest(k.at), unnest(k.clock_offset_ms), unnest(k.confidence), unnest(k.mark_id), unnest(k.doubt)
+        ) AS r (place, sheet, student_id, at, clock_offset_ms, confidence, mark_id, doubt)
         LEFT JOIN students s ON s.student_id = r.student_id
       ), unnamed AS MATERIALIZED (
         SELECT r.place, r."timestamp", h.course_id, h.device_room, (r."timestamp" AT TIME ZONE z.time_zone)::date AS local_date
@@ -183,7 +193,7 @@ async function write(db: Database, batch: { sheets: Sheet[]; rows: MarkRow[]; re
         CROSS JOIN (SELECT coalesce((SELECT time_zone FROM school), 'UTC') AS time_zone) z
         WHERE h.lesson_id IS NULL AND EXISTS (SELECT FROM sheets WHERE lesson_id IS NULL)
       ), near AS MATERIALIZED (
-        SELECT l.lesson_id, l.held_on, l.course_id, l.classroom_id, l.starts_at, l.ends_at
+        SELECT l.lesson_id::wire_id AS lesson_id, l.held_on, l.course_id, l.classroom_id::wire_id AS classroom_id, l.starts_at, l.ends_at
         FROM (SELECT DISTINCT course_id, local_date + n AS held_on FROM unnamed CROSS JOIN generate_series(-1, 1) n) k
         CROSS JOIN LATERAL lessons_on(k.held_on) l
         WHERE l.course_id = k.course_id
@@ -193,9 +203,9 @@ async function write(db: Database, batch: { sheets: Sheet[]; rows: MarkRow[]; re
         LEFT JOIN near f ON f.course_id = r.course_id AND f.ends_at > r."timestamp" AND f.starts_at <= r."timestamp" + ${EARLY_MINUTES} * interval '1 minute'
         ORDER BY r.place, f.classroom_id = r.device_room DESC NULLS LAST, f.starts_at <= r."timestamp" DESC, f.starts_at, f.lesson_id
       ), placed AS (
-        SELECT r.place, r.student_id, h.course_id, r."timestamp", r.clock_offset_ms, r.confidence, r.mark_id, h.model, h.method, r.doubt, h.device_id, h.lesson_id IS NOT NULL AS named,
+        SELECT r.place, r.student_id, h.course_id, r."timestamp", r.device_timestamp, r.confidence, r.mark_id, h.model, h.method, r.doubt, h.device_id, h.lesson_id IS NOT NULL AS named,
           coalesce(h.held_on, f.held_on, f.local_date) AS held_on,
-          coalesce(h.lesson_id, f.lesson_id, 'unscheduled.' || h.course_id) AS lesson_id,
+          coalesce(h.lesson_id, f.lesson_id, h.unscheduled) AS lesson_id,
           coalesce(h.classroom_id, f.classroom_id, h.device_room) AS classroom_id,
           CASE
             WHEN r.student_id IS NULL THEN 'unknown_student'
@@ -232,7 +242,7 @@ async function write(db: Database, batch: { sheets: Sheet[]; rows: MarkRow[]; re
         SELECT DISTINCT ON (held_on, lesson_id, student_id) * FROM fresh ORDER BY held_on, lesson_id, student_id, place
       ), written AS MATERIALIZED (
         INSERT INTO attendance_logs AS a (student_id, course_id, "timestamp", device_timestamp, confidence, mark_id, lesson_id, held_on, classroom_id, device_id, model, method, received_at)
-        SELECT student_id, course_id, "timestamp", "timestamp" - clock_offset_ms * interval '1 millisecond', confidence, mark_id, lesson_id, held_on, classroom_id, device_id, model, method, ${at}::timestamptz
+        SELECT student_id, course_id, "timestamp", device_timestamp, confidence, mark_id, lesson_id, held_on, classroom_id, device_id, model, method, ${at}::timestamptz
         FROM first
         ORDER BY held_on, lesson_id, student_id
         ON CONFLICT (held_on, lesson_id, student_id) DO NOTHING
@@ -261,8 +271,8 @@ async function write(db: Database, batch: { sheets: Sheet[]; rows: MarkRow[]; re
       ), counted AS (
         INSERT INTO device_stores AS s (device_id, store_id, first_at, last_at, received)
         SELECT d.device_id, r.store_id, ${at}::timestamptz, ${at}::timestamptz, r.sequences
-        FROM unnest(${arrayLiteral(received.map(({ device_id }) => device_id))}::text::text[], ${arrayLiteral(received.map(({ store_id }) => store_id))}::text::uuid[],
-          ${arrayLiteral(received.map(({ sequences }) => sequences))}::text::int4multirange[]) AS r (device_id, store_id, sequences)
+        FROM unnest(${arrayLiteral(received, ({ device_id }) => device_id)}::text::text[], ${arrayLiteral(received, ({ store_id }) => store_id)}::text::uuid[],
+          ${arrayLiteral(received, ({ sequences }) => sequences)}::text::int4multirange[]) AS r (device_id, store_id, sequences)
         JOIN devices d ON d.device_id = r.device_id
         WHERE (SELECT count(*) FROM written) >= 0 AND (SELECT count(*) FROM doubted) >= 0
         ORDER BY d.device_id, r.store_id
@@ -286,8 +296,13 @@ async function write(db: Database, batch: { sheets: Sheet[]; rows: MarkRow[]; re
 }
 
 /** An array as PostgreSQL reads it; undefined: NULL. No value that batchOf lets through holds a quote or a backslash. */
-function arrayLiteral(values: (string | number | undefined)[]): string {
-  return `{${values.map((value) => (value === undefined ? 'NULL' : `"${value}"`)).join(',')}}`
+function arrayLiteral<Of>(all: readonly Of[], value: (one: Of) => string | number | undefined): string {
+  let text = ''
+  for (const one of all) {
+    const of = value(one)
+    text += of === undefined ? ',NULL' : typeof of === 'number' ? `,${of}` : `,"${of}"`
+  }
+  return `{${text.slice(1)}}`
 }
 
 function outcomeOf(outcome: Exclude<Telling['outcome'], 'unseen'>, mark: NewMark): MarkOutcome {
@@ -327,20 +342,27 @@ function announce(db: Database, changed: Map<string, LessonKey>): void {
 }
 
 /** Newest first: the lessons in which something was recorded of the student. Undefined: no such student. */
-export async function studentHistory(db: Database, id: string, bounds: HistoryBounds, now: Date): Promise<StudentHistory | undefined> {
-  const [student] = await db.sql<StudentHistory['student'][]>`SELECT student_id, first_name, last_name FROM students WHERE student_id = ${id}`
+export async function studentHistory(db: Database, id: string, bounds: HistoryBounds, now: Date): Promise<Paged<StudentHistory> | undefined> {
+  const { entries, next } = await records(db, { student_id: id }, bounds, now)
+  // Each entry names its student: who the student is is asked only where there is none.
+  const [student] = entries.length > 0 ? entries : await db.sql<StudentHistory['student'][]>`SELECT student_id, first_name, last_name FROM students WHERE student_id = ${id}`
   if (!student) return undefined
-  return { student, from: utc(bounds.from), to: utc(bounds.to), records: await records(db, { student_id: id }, bounds, now) }
+  const { student_id, first_name, last_name } = student
+  return { student: { student_id, first_name, last_name }, from: utc(bounds.from), to: utc(bounds.to), records: entries, next }
 }
 
 /** Newest first: what was recorded in the course's lessons. Undefined: no such course. */
-export async function courseHistory(db: Database, id: string, bounds: HistoryBounds, now: Date): Promise<CourseHistory | undefined> {
+export async function courseHistory(db: Database, id: string, bounds: HistoryBounds, now: Date): Promise<Paged<CourseHistory> | undefined> {
   const [course] = await db.sql<CourseHistory['course'][]>`SELECT course_id, course_code, course_name FROM courses WHERE course_id = ${id}`
   if (!course) return undefined
-  return { course, from: utc(bounds.from), to: utc(bounds.to), records: await records(db, { course_id: id }, bounds, now) }
+  const { entries, next } = await records(db, { course_id: id }, bounds, now)
+  return { course, from: utc(bounds.from), to: utc(bounds.to), records: entries, next }
 }
 
-function records(db: Database, of: { student_id: string } | { course_id: string }, bounds: HistoryBounds, now: Date): Promise<HistoryEntry[]> {
+/** `next`: the place after which there is more; how it travels is the server's. */
+type Paged<History> = Omit<History, 'next'> & { next: HistoryPlace | undefined }
+
+function records(db: Database, of: { student_id: string } | { course_id: string }, bounds: HistoryBounds, now: Date): ReturnType<typeof historyEntries> {
   return historyEntries(db, of, { ...bounds, from: utc(bounds.from), to: utc(bounds.to) }, now)
 }
 

@@ -5,26 +5,27 @@
  *
  * In each round, one after the other, each for S seconds: empty POSTs; group commit; the stream with no recorder at work (as on a machine of its
  * own, or while PostgreSQL is away), then the recorder alone until it has drained; the stream with the recorder beside it; the raw INSERT.
- * The figures are medians over the rounds. Generator, servers, Redis and PostgreSQL share the machine.
+ * The figures are medians over the rounds. Generator, servers, Redis and PostgreSQL share the machine; the generator is made to ask for little of it (poster.ts).
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import autocannon from 'autocannon'
 import { v7 as uuidv7 } from 'uuid'
 import { closeCounts, countMarks } from '../../db/bench/count-marks.ts'
 import { openRawInsert } from '../../db/bench/raw-insert.ts'
 import type { RawTable } from '../../db/bench/raw-insert.ts'
 import { addSchoolOfRooms, LESSONS_A_DAY } from '../../db/bench/school-of-rooms.ts'
 import type { BenchRoom } from '../../db/bench/school-of-rooms.ts'
-import { answersReady, programActor } from '../chaos/actors.ts'
-import type { Actor } from '../chaos/actors.ts'
-import { freePort, startRedis } from '../redis.ts'
+import { answersReady, programActor } from '../program.ts'
+import type { Actor } from '../program.ts'
+import { freePort, startThrowawayRedis } from '../../server/throwaway-redis.ts'
 import { startSchool } from '../school.ts'
 import type { School } from '../school.ts'
 import { machine, median, percentiles, round } from './figures.ts'
+import { postFor } from './poster.ts'
+import type { Post } from './poster.ts'
 
 const USAGE = `npm run bench:intake -- [--seconds S] [--rounds N] [--json]
 
@@ -73,16 +74,17 @@ if (values.help || !(seconds >= 1) || !Number.isInteger(rounds) || rounds < 1) {
   process.exit(values.help ? 0 : 2)
 }
 
-const redis = await startRedis({ args: ['--maxmemory', '2gb'] }).catch(() => undefined)
+const redis = await startThrowawayRedis('--maxmemory', '2gb').catch(() => undefined)
 const direct = await startSchool({ env: { TIME_ZONE: 'UTC' } })
 const stop: (() => Promise<void>)[] = []
 try {
+  // Before the rooms are there: a server begins with the reports of whatever school it finds, and those of so many lessons would be made beside the measurements.
+  const queued = redis ? await startQueued(direct, redis.url) : undefined
+  if (queued) stop.push(queued.stop)
   const { rooms } = await addSchoolOfRooms(direct.databaseUrl, { rooms: ROOMS, bell: new Date(Date.UTC(2026, 0, 1, 8)), daysBack: DAYS_BACK + 2 })
   const marks = endlessMarks(rooms)
   const nothing = await startNothing(direct.databaseUrl)
   stop.push(nothing.stop)
-  const queued = redis ? await startQueued(direct, redis.url) : undefined
-  if (queued) stop.push(queued.stop)
   const take = attendanceOf(direct.url)
   // The servers learn of their new kiosks, and compile what they do most.
   await sleep(1_500)
@@ -144,11 +146,6 @@ try {
 
 // ---------- what is sent ----------
 
-interface Post {
-  headers: Record<string, string>
-  body: string
-}
-
 /** As kiosks send them: ten students of one lesson, from one room to the next; no mark twice in a year. */
 function endlessMarks(rooms: BenchRoom[]): () => Post {
   const today = Math.floor(Date.now() / DAY_MS)
@@ -203,7 +200,7 @@ function attendanceOf(url: string): string {
 /** A second server on the same PostgreSQL, which puts marks into the stream, and a recorder that is started when it is wanted. */
 async function startQueued(school: School, redisUrl: string): Promise<{ url: string; recorder: Actor; stop: () => Promise<void> }> {
   const port = await freePort()
-  const env = { HOST: '127.0.0.1', API_KEY: school.apiKey, OFFICE_PASSWORD: school.officePassword, TIME_ZONE: 'UTC', DATABASE_URL: school.databaseUrl, REDIS_URL: redisUrl, DATA_DIR: school.dataDir, STOP_GRACE_SECONDS: '0' }
+  const env = { HOST: '127.0.0.1', API_KEY: school.apiKey, SCHOOL_KEY: school.schoolKey, OFFICE_PASSWORD: school.officePassword, TIME_ZONE: 'UTC', RATE_LIMIT_PER_MINUTE: '0', DATABASE_URL: school.databaseUrl, REDIS_URL: redisUrl, DATA_DIR: school.dataDir, STOP_GRACE_SECONDS: '0' }
   const server = programActor({ name: 'server', script: 'server/main.ts', args: ['serve'], env: { ...env, PORT: String(port) }, ready: () => answersReady(`http://127.0.0.1:${port}`) })
   const recorder = programActor({ name: 'recorder', script: 'server/main.ts', args: ['record'], env: { ...env, PORT: '' }, ready: (printed) => Promise.resolve(printed.includes('recorder is ready')) })
   await server.start()
@@ -236,27 +233,10 @@ async function startNothing(databaseUrl: string): Promise<{ url: string; stop: (
 async function load(url: string, connections: number, forSeconds: number, next: () => Post): Promise<Load & { startedAt: number }> {
   // Written out beforehand: what a kiosk's JSON costs to make is the kiosks' work, not the server's.
   const ready = Array.from({ length: READY_POSTS_A_SECOND * forSeconds }, next)
-  const times: number[] = []
   const startedAt = performance.now()
-  let refused = 0
-  const ran = await new Promise<autocannon.Result>((resolve, reject) => {
-    const running = autocannon(
-      {
-        url,
-        method: 'POST',
-        connections,
-        duration: forSeconds,
-        requests: [{ setupRequest: (request) => ({ ...request, ...(ready.pop() ?? next()) }) }],
-      },
-      (error, result) => (error ? reject(error as Error) : resolve(result)),
-    )
-    running.on('response', (_client, status, _bytes, ms) => {
-      if (GOOD.has(status)) times.push(ms)
-      else refused += 1
-    })
-  })
+  const { times, errors } = await postFor(url, { connections, seconds: forSeconds, good: GOOD, next: () => ready.pop() ?? next() })
   const { p50, p95, p99 } = percentiles(times)
-  return { requests_per_second: round(times.length / ran.duration, 0), p50_ms: p50, p95_ms: p95, p99_ms: p99, errors: ran.errors + ran.timeouts + refused, startedAt }
+  return { requests_per_second: round(times.length / forSeconds, 0), p50_ms: p50, p95_ms: p95, p99_ms: p99, errors, startedAt }
 }
 
 async function taken(school: School, url: string, connections: number, next: () => Post): Promise<Taken> {

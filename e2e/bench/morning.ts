@@ -10,14 +10,15 @@
  *
  * Each request leaves at its planned moment, whatever became of the others (open loop), and its time counts from that moment on.
  */
+import { hkdfSync } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { v7 as uuidv7 } from 'uuid'
 import { addSchoolOfRooms } from '../../db/bench/school-of-rooms.ts'
 import type { BenchRoom } from '../../db/bench/school-of-rooms.ts'
 import { countMarks } from '../../db/bench/count-marks.ts'
-import { startRedis } from '../redis.ts'
-import { startSchool } from '../school.ts'
+import { startThrowawayRedis } from '../../server/throwaway-redis.ts'
+import { startSchool, type School } from '../school.ts'
 import { openCaller } from './caller.ts'
 import type { Called, Caller } from './caller.ts'
 import { machine, percentiles } from './figures.ts'
@@ -70,15 +71,20 @@ if (values.json) console.log(JSON.stringify(result))
 else print(result)
 process.exit(result.errors === 0 && result.marks.lost === 0 ? 0 : 1)
 
+/** What the school's server wraps students' keys under: derived as server/school-key.ts does. */
+function templatesKey(school: School): Buffer {
+  return Buffer.from(hkdfSync('sha256', Buffer.from(school.schoolKey, 'base64url'), Buffer.alloc(0), 'fastrackai templates', 32))
+}
+
 async function morning({ rooms: count, students, redis: withRedis }: { rooms: number; students: number; redis: boolean }): Promise<Result> {
-  const redis = withRedis ? await startRedis() : undefined
+  const redis = withRedis ? await startThrowawayRedis() : undefined
   const school = await startSchool({ env: { TIME_ZONE: 'UTC', ...(redis ? { REDIS_URL: redis.url } : {}) } })
   const caller = openCaller(school.url)
   try {
     // The rows take a while to write, and the bell's time is part of them.
     const patience = 20_000 + count * (30 + students)
     const bell = new Date(Math.ceil((Date.now() + patience) / 1000) * 1000)
-    const { rooms } = await addSchoolOfRooms(school.databaseUrl, { rooms: count, students, bell, templates: true })
+    const { rooms } = await addSchoolOfRooms(school.databaseUrl, { rooms: count, students, bell, templates: templatesKey(school) })
     const etags = await pullAll(caller, rooms)
     if (Date.now() > bell.getTime()) throw new Error(`this machine took longer than ${patience / 1000} s to make ${count} rooms`)
     await sleep(bell.getTime() - Date.now())

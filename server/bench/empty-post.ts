@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { DEFAULT_MODEL } from '#contract/model'
 import { connect } from '../../db/connect.ts'
+import { createKeyring } from '../../db/keyring.ts'
 import { createApp } from '../app.ts'
 import type { AppParts } from '../app-parts.ts'
 import { onlyFor } from '../identity.ts'
@@ -14,6 +15,7 @@ import { answerJson } from '../json-answer.ts'
 import { openKnownDevices } from '../known-devices.ts'
 import { listen } from '../listener.ts'
 import { whileStarting } from '../routes/health.ts'
+import { openSchoolKey } from '../school-key.ts'
 
 const db = await connect(process.argv[2] ?? '')
 const parts: AppParts = {
@@ -23,6 +25,9 @@ const parts: AppParts = {
   devices: await openKnownDevices(db, () => {}),
   settings: { false_accept_budget: 0.003, score_floor: 0.5, recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
   model: DEFAULT_MODEL,
+  schoolKey: openSchoolKey(randomBytes(32).toString('base64url')),
+  keyring: createKeyring({ now: randomBytes(32) }),
+  audit: () => Promise.resolve(),
   apiKey: randomBytes(32).toString('base64url'),
   appVersion: 'bench',
   appDir: undefined,

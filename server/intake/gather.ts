@@ -127,6 +127,7 @@ export function gather({ put, away, log, maxWaiting, maxRows, maxInFlight, patie
 
   return {
     take,
+    depth: () => waitingMarks,
     drain: () => {
       draining = true
       return new Promise((resolve) => {

@@ -12,6 +12,8 @@ export interface Intake {
   take(marks: NewMark[]): Promise<TakenOutcome[]>
   /** Takes no more and resolves when everything taken so far has its outcome. */
   drain(): Promise<void>
+  /** Marks that wait for the next write just now; absent where nobody counts them. */
+  depth?(): number
 }
 
 /** Nothing of this call is claimed to be stored; the same marks may be sent again after `retryAfterSeconds`. */

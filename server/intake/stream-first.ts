@@ -16,6 +16,7 @@ export function createStreamFirst({ stream, direct }: { stream: Intake; direct: 
         throw error
       }
     },
+    depth: () => (stream.depth?.() ?? 0) + (direct.depth?.() ?? 0),
     async drain() {
       // In turn: what the stream gives back while it drains still goes the other way.
       await stream.drain()
