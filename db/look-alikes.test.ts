@@ -1,13 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { LIKENESS_LEVELS, LOOK_ALIKE, LookAlikePair, SAME_PERSON } from '#contract/look-alike'
 import { CURRENT_MODEL } from '#contract/model'
 import type { Database } from './connect.ts'
 import { compareTheUncompared, lookAlikePairs, meanFace } from './look-alikes.ts'
-import { saveConsent, saveTemplates, withdrawConsent } from './people.ts'
+import { saveConsent, withdrawConsent } from './consents.ts'
+import { saveTemplates } from './people.ts'
 import type { SavedTemplates } from './people.ts'
 import { rosterVersion } from './roster.ts'
-import { openDemoSchool, roomSchedule } from './test-school.ts'
+import { KEYRING, openDemoSchool, roomSchedule, sealedAs } from './test-school.ts'
 
 /** A Monday, 10:20 in Stockholm. */
 const NOW = new Date('2026-03-02T09:20:00Z')
@@ -32,7 +34,7 @@ function face(near: number, cosine = 1, own = near + 1): number[] {
 }
 
 const save = (id: string, faces: number[][], more: { differentFrom?: string[]; by?: string } = {}): Promise<SavedTemplates> =>
-  saveTemplates(db, id, faces.map((embedding) => ({ model: CURRENT_MODEL, embedding })), NOW, { levels: LIKENESS_LEVELS, ...more })
+  saveTemplates(db, KEYRING, id, faces.map((embedding) => ({ model: CURRENT_MODEL, embedding })), NOW, { levels: LIKENESS_LEVELS, ...more })
 const pairs = async (): Promise<string[]> => (await lookAlikePairs(db)).map(({ students: [a, b] }) => `${a.student_id} ${b.student_id}`)
 const templatesOf = async (id: string): Promise<number> => (await db.sql`SELECT FROM templates WHERE student_id = ${id}`).length
 
@@ -150,18 +152,20 @@ describe('look-alikes', () => {
   })
 
   test('among templates that were written past the server are found at its next round, and kiosks are told', async () => {
-    const write = (id: string, embedding: number[]) => db.sql`
-      INSERT INTO templates (student_id, model, embedding, enrolled_at) VALUES (${id}, ${CURRENT_MODEL}, ${Buffer.from(new Float32Array(embedding).buffer)}, now())`
+    const write = async (id: string, embedding: number[]) => {
+      const row = { template_id: randomUUID(), student_id: id, model: CURRENT_MODEL }
+      await db.sql`INSERT INTO templates (template_id, student_id, model, sealed, enrolled_at) VALUES (${row.template_id}, ${id}, ${CURRENT_MODEL}, ${await sealedAs(db, row, embedding)}, now())`
+    }
     await save('S001', [face(0)])
     await write('S002', face(0, 0.69))
     await write('S003', face(0, 0.95, 8))
     await write('S004', face(30))
     expect(await pairs()).toEqual([])
     const before = await rosterVersion(db)
-    expect(await compareTheUncompared(db, LIKENESS_LEVELS, NOW)).toBe(3)
+    expect(await compareTheUncompared(db, KEYRING, LIKENESS_LEVELS, NOW)).toBe(3)
     expect(await pairs()).toEqual(['S001 S003', 'S001 S002', 'S002 S003'])
     expect(await rosterVersion(db)).not.toBe(before)
-    expect(await compareTheUncompared(db, LIKENESS_LEVELS, NOW)).toBe(0)
+    expect(await compareTheUncompared(db, KEYRING, LIKENESS_LEVELS, NOW)).toBe(0)
   })
 })
 

@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { LIKENESS_LEVELS } from '#contract/look-alike'
 import { CURRENT_MODEL } from '#contract/model'
+import { openRotation, seedOfText } from '#contract/rotation'
 import { Schedule } from '#contract/schedule'
 import type { Database } from './connect.ts'
 import { insertMarks } from './marks.ts'
-import { saveConsent, saveEnrolment, saveStudent, saveTemplates, withdrawConsent } from './people.ts'
+import { saveConsent, withdrawConsent } from './consents.ts'
+import { saveEnrolment, saveStudent, saveTemplates } from './people.ts'
 import { rosterVersion } from './roster.ts'
-import { openDemoSchool, roomSchedule } from './test-school.ts'
+import { KEYRING, openDemoSchool, roomSchedule } from './test-school.ts'
 
 /** A Monday, 10:20 in Stockholm. */
 const NOW = new Date('2026-03-02T09:20:00Z')
@@ -31,7 +33,7 @@ function face(seed: number): number[] {
 
 async function enrolFace(id: string, seed: number) {
   await saveConsent(db, id, { statement: 'I agree', given_by: 'the guardian' }, NOW)
-  expect(await saveTemplates(db, id, [{ model: CURRENT_MODEL, embedding: face(seed) }], NOW, { levels: LIKENESS_LEVELS })).toMatchObject({ outcome: 'saved' })
+  expect(await saveTemplates(db, KEYRING, id, [{ model: CURRENT_MODEL, embedding: face(seed) }], NOW, { levels: LIKENESS_LEVELS })).toMatchObject({ outcome: 'saved' })
 }
 
 test('a room gets its lesson and the rest of the school day, at least twelve hours, in order and without a gap', async () => {
@@ -73,11 +75,12 @@ test('as long as nothing changes the answer is the same, byte for byte', async (
   expect(await text(40)).not.toBe(first)
 })
 
-test('embeddings come back as they were saved, to five decimals', async () => {
+test('embeddings come back as they were saved, turned by the rotation that comes with them, to five decimals', async () => {
   await enrolFace('S004', 4)
   const schedule = await roomSchedule(db, 'LAB-301', NOW)
   const [template] = schedule?.students.find((student) => student.student_id === 'S004')?.templates ?? []
-  const saved = face(4)
+  expect(schedule?.rotations.map(({ model }) => model)).toEqual([CURRENT_MODEL])
+  const saved = (await openRotation(CURRENT_MODEL, seedOfText(schedule?.rotations[0]?.seed ?? ''))).rotate(face(4))
   expect(template?.model).toBe(CURRENT_MODEL)
   for (const [i, value] of (template?.embedding ?? []).entries()) {
     expect(Math.abs(value - (saved[i] ?? 9))).toBeLessThan(6e-6)
@@ -118,7 +121,7 @@ test('the roster version moves once with each change of what a kiosk holds, with
   const course = (await roomSchedule(db, 'LAB-301', NOW))?.current_class?.course_id ?? ''
   expect(await moved(() => saveStudent(db, 'S020', { first_name: 'Another', last_name: 'Name', email: null }))).toBe(1)
   expect(await moved(() => saveConsent(db, 'S020', { statement: 'I agree', given_by: 'the guardian' }, NOW))).toBe(1)
-  expect(await moved(() => saveTemplates(db, 'S020', [1, 2, 3].map((seed) => ({ model: CURRENT_MODEL, embedding: face(seed) })), NOW, { levels: LIKENESS_LEVELS }))).toBe(1)
+  expect(await moved(() => saveTemplates(db, KEYRING, 'S020', [1, 2, 3].map((seed) => ({ model: CURRENT_MODEL, embedding: face(seed) })), NOW, { levels: LIKENESS_LEVELS }))).toBe(1)
   expect(await moved(() => withdrawConsent(db, 'S020', NOW))).toBe(1)
   expect(await moved(() => saveEnrolment(db, course, ['S001', 'S020'], NOW))).toBe(1)
   expect(await moved(() => db.sql`UPDATE schedules SET effective_to = '2099-01-01' WHERE classroom_id = 'ROOM-204'`)).toBe(1)

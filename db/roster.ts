@@ -1,10 +1,15 @@
 /** What a room's kiosk may know: its lesson, the lessons ahead, their students and those students' templates. Nobody else's. */
 import type { LivenessPolicy } from '#contract/device'
+import type { SchoolPolicy } from '#contract/policy'
 import type { Lesson, RosterStudent, Schedule } from '#contract/schedule'
 import type { ModelId } from '#contract/model'
+import type { RotationSeed } from '#contract/rotation'
 import type postgres from 'postgres'
 import type { Database } from './connect.ts'
+import { textArray } from './keyring.ts'
+import type { Keyring } from './keyring.ts'
 import { iso } from './registers.ts'
+import { openTemplate } from './sealed-templates.ts'
 
 /** The cable may be pulled now: so many hours ahead are always known, and the whole of the school's day. */
 const HOURS_AHEAD = 12
@@ -12,13 +17,13 @@ const HOURS_AHEAD = 12
 const DECIMALS = 5
 
 /** A schedule without what the server itself adds: its clock, and the settings that are the same for all rooms. */
-export type RoomSchedule = Omit<Schedule, 'now' | 'settings'> & { liveness: LivenessPolicy }
+export type RoomSchedule = Omit<Schedule, 'now' | 'settings'> & { liveness: LivenessPolicy; policy: SchoolPolicy }
 
 /** What a room's kiosk may know but for the embeddings themselves: enough to tell one state of it from another. */
 export interface RoomOutline {
   /** Of the state of the school that it is from; see `rosterKey`. */
   key: string
-  /** The same bytes as long as nothing changed: everything is in a fixed order, and each template has its embedding's fingerprint. */
+  /** The same bytes as long as nothing changed: everything is in a fixed order, and each template has the fingerprint of its sealed bytes. */
   text: string
   /** ms since 1970; until then nothing in it moves by the clock alone. */
   changesAt: number
@@ -60,6 +65,7 @@ export async function roomOutline(db: Database, roomId: string, at: Date): Promi
         'room', json_build_object('room_id', r.classroom_id, 'name', r.name),
         'school', json_build_object('name', school.name, 'time_zone', school.time_zone),
         'liveness', r.liveness,
+        'policy', school.policy,
         'on', EXISTS (SELECT FROM in_view l WHERE l.starts_at <= day.instant),
         'lessons', (
           SELECT coalesce(json_agg(json_build_object(
@@ -73,6 +79,7 @@ export async function roomOutline(db: Database, roomId: string, at: Date): Promi
           SELECT coalesce(json_agg(json_build_object(
             'student_id', s.student_id, 'first_name', s.first_name, 'last_name', s.last_name,
             'pin', (SELECT json_build_object('salt', encode(p.salt, 'base64'), 'hash', encode(p.hash, 'base64'), 'iterations', p.iterations) FROM student_pins p WHERE p.student_id = s.student_id),
+            'card', (SELECT encode(k.token_sha256, 'base64') FROM student_cards k WHERE k.student_id = s.student_id),
             'look_alikes', coalesce(alike.others, '[]'),
             'templates', coalesce(face.templates, '[]')
           ) ORDER BY s.student_id COLLATE "C"), '[]')
@@ -80,10 +87,12 @@ export async function roomOutline(db: Database, roomId: string, at: Date): Promi
           LEFT JOIN LATERAL (
             SELECT json_agg(p.other ORDER BY p.other COLLATE "C") AS others
             FROM (SELECT student_b::text AS other FROM look_alikes WHERE student_a = s.student_id UNION SELECT student_a FROM look_alikes WHERE student_b = s.student_id) p
+            -- Where one face is compared with one student, nobody is taken for somebody else.
+            WHERE school.policy = 'default'
           ) alike ON true
           LEFT JOIN LATERAL (
-            SELECT json_agg(json_build_object('template_id', t.template_id, 'model', t.model, 'md5', md5(t.embedding)) ORDER BY t.model COLLATE "C", t.template_id) AS templates
-            FROM templates t WHERE t.student_id = s.student_id AND EXISTS (SELECT FROM consents c WHERE c.student_id = t.student_id AND c.withdrawn_at IS NULL)
+            SELECT json_agg(json_build_object('template_id', t.template_id, 'model', t.model, 'md5', md5(t.sealed)) ORDER BY t.model COLLATE "C", t.template_id) AS templates
+            FROM templates t WHERE t.student_id = s.student_id AND school.policy <> 'no-biometrics' AND EXISTS (SELECT FROM consents c WHERE c.student_id = t.student_id AND c.withdrawn_at IS NULL)
           ) face ON true
         )
       )::text AS text
@@ -95,29 +104,34 @@ interface Outlined {
   room: Schedule['room']
   school: Schedule['school']
   liveness: LivenessPolicy
+  policy: SchoolPolicy
   /** Whether the first of the lessons is on. */
   on: boolean
   lessons: Lesson[]
   students: (Omit<RosterStudent, 'templates'> & { templates: { template_id: string; model: ModelId }[] })[]
 }
 
-/** The outline with its embeddings. Undefined: one of its templates has been erased since, and another outline must be taken. */
-export async function scheduleOf(db: Database, { text }: RoomOutline): Promise<RoomSchedule | undefined> {
+/**
+ * The outline with its embeddings, and the rotations that they were turned by. Undefined: one of its templates has been erased since, and another
+ * outline must be taken. @param keyring undefined: for one who is told of no template
+ */
+export async function scheduleOf(db: Database, { text }: RoomOutline, keyring: Keyring | undefined): Promise<RoomSchedule | undefined> {
   const { on, lessons, students: outlined, ...place } = JSON.parse(text) as Outlined
-  const ids = outlined.flatMap(({ templates }) => templates.map(({ template_id }) => template_id))
-  const rows = await db.sql<{ template_id: string; embedding: Buffer }[]>`
-    SELECT template_id, embedding FROM templates WHERE template_id = ANY (${`{${ids.join(',')}}`}::uuid[])`
-  const embeddings = new Map(rows.map(({ template_id, embedding }) => [template_id, embedding]))
-  if (embeddings.size < ids.length) return undefined
+  const faces = await facesOf(db, keyring, keyring ? outlined.flatMap(({ templates }) => templates.map(({ template_id }) => template_id)) : [])
+  if (!faces) return undefined
   const students = outlined.map((student): RosterStudent => ({
     ...student,
-    templates: student.templates.map(({ template_id, model }) => ({ template_id, model, embedding: embeddingOf(embeddings.get(template_id) ?? Buffer.alloc(0)) })),
+    templates: student.templates.flatMap(({ template_id, model }) => {
+      const embedding = faces.embeddings.get(template_id)
+      return embedding ? [{ template_id, model, embedding: rounded(embedding) }] : []
+    }),
   }))
   const [first] = lessons
   const current = on && first ? first : null
   const inCurrent = new Set(current?.student_ids)
   return {
     ...place,
+    rotations: faces.rotations,
     current_class: current,
     students: students.filter((student) => inCurrent.has(student.student_id)),
     ahead: { lessons: current ? lessons.slice(1) : lessons, students: students.filter((student) => !inCurrent.has(student.student_id)) },
@@ -130,9 +144,38 @@ export async function rosterVersion(db: Database): Promise<string | undefined> {
   return school?.roster_version
 }
 
-/** float32 little-endian -> numbers rounded for the wire. */
-export function embeddingOf(bytes: Buffer): number[] {
+interface Faces {
+  /** By template id; what did not open is missing. */
+  embeddings: Map<string, Float32Array>
+  rotations: RotationSeed[]
+}
+
+/** One statement, so that all are turned by the rotations that come with them. Undefined: one of them is not there any more. */
+async function facesOf(db: Database, keyring: Keyring | undefined, templateIds: string[]): Promise<Faces | undefined> {
+  const [embeddings, keys, rotations] = [new Map<string, Float32Array>(), new Map<string, Buffer | undefined>(), new Map<string, RotationSeed>()]
+  if (!keyring || templateIds.length === 0) return { embeddings, rotations: [] }
+  const rows = await db.sql<{ template_id: string; student_id: string; model: ModelId; sealed: Buffer; key: Buffer | null; seed: Buffer | null }[]>`
+    SELECT t.template_id, t.student_id, t.model, t.sealed, k.wrapped AS key, r.wrapped AS seed FROM templates t
+    LEFT JOIN keyring.students k ON k.student_id = t.student_id
+    LEFT JOIN keyring.rotations r ON r.model = t.model
+    WHERE t.template_id = ANY (${textArray(templateIds)}::text::uuid[])`
+  if (rows.length < templateIds.length) return undefined
+  for (const { sealed, key: wrapped, seed, ...row } of rows) {
+    const { student_id, model } = row
+    if (!keys.has(student_id)) keys.set(student_id, wrapped ? keyring.unwrapKey(student_id, wrapped) : undefined)
+    const key = keys.get(student_id)
+    const embedding = key && openTemplate(key, row, sealed)
+    const opened = seed && !rotations.has(model) ? keyring.unwrapSeed(model, seed) : undefined
+    if (opened) rotations.set(model, { model, seed: opened.toString('base64') })
+    if (embedding && rotations.has(model)) embeddings.set(row.template_id, embedding)
+    else keyring.unopened({ student_id, model })
+  }
+  return { embeddings, rotations: [...rotations.values()].sort((a, b) => (a.model < b.model ? -1 : 1)) }
+}
+
+/** For the wire. */
+function rounded(embedding: Float32Array): number[] {
   const scale = 10 ** DECIMALS
   // + 0 turns the -0 that rounding makes into 0.
-  return Array.from({ length: bytes.length / 4 }, (_, i) => Math.round(bytes.readFloatLE(i * 4) * scale) / scale + 0)
+  return Array.from(embedding, (value) => Math.round(value * scale) / scale + 0)
 }

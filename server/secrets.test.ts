@@ -34,6 +34,17 @@ it('gives servers that start together on one folder the same secrets', async () 
   expect(await readdir(join(folder, 'new', 'data'))).toEqual(['secrets.json'])
 })
 
+it('gives a folder from before the school had a key one, and only one, however many servers start on it', async () => {
+  const { schoolKey: _, ...old } = await ensureSecrets(folder)
+  await writeFile(secretsPath(folder), JSON.stringify(old))
+  const told = await Promise.all(Array.from({ length: 8 }, () => ensureSecrets(folder)))
+  expect(new Set(told.map((one) => JSON.stringify(one))).size).toBe(1)
+  expect(told[0]).toEqual({ ...old, schoolKey: expect.stringMatching(/^[A-Za-z0-9_-]{43}$/) as string })
+  expect(await ensureSecrets(folder)).toEqual(told[0])
+  expect((await stat(secretsPath(folder))).mode & 0o777).toBe(0o600)
+  expect(await readdir(folder)).toEqual(['secrets.json'])
+})
+
 it('refuses a file that is not its own rather than lock every kiosk out with new keys', async () => {
   await writeFile(secretsPath(folder), '{"apiKey": "short"}')
   await expect(ensureSecrets(folder)).rejects.toThrow(DataDirRefused)

@@ -38,6 +38,7 @@ function student(id: number, templates = [person(id)], model: string = CURRENT_M
     last_name: 'B',
     look_alikes: [],
     pin: null,
+    card: null,
     templates: templates.map((embedding) => ({ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model: model as typeof CURRENT_MODEL, embedding: [...embedding] })),
   }
 }

@@ -20,6 +20,7 @@ function student(id: number, { first, second }: { first: number[]; second: numbe
     templates: [...first.map(of('mobilefacenet-192-r1')), ...second.map(of('faceres-1024-r1'))],
     look_alikes: [],
     pin: null,
+    card: null,
   }
 }
 

@@ -8,7 +8,7 @@
  * proposes again.
  */
 import { v7 as uuidv7 } from 'uuid'
-import type { Doubt, MarkMethod } from '#contract/attendance'
+import { showsFace, type Doubt, type MarkMethod } from '#contract/attendance'
 import type { ModelId } from '#contract/model'
 import type { Lesson } from '#contract/schedule'
 
@@ -40,7 +40,7 @@ export interface Mark {
   held_on: string
   /** ISO 8601 UTC, whole milliseconds, corrected clock. */
   timestamp: string
-  /** Cosine, 0 to 1, three decimals; 1 for a PIN alone. */
+  /** Cosine, 0 to 1, three decimals; 1 for a PIN or a card alone. */
   confidence: number
   /** Of the face; undefined where no face was part of it. */
   model: ModelId | undefined
@@ -53,7 +53,7 @@ export interface Mark {
   unsure?: Unsure
 }
 
-/** What makes somebody present: a face in a frame, or a person's tap or PIN. */
+/** What makes somebody present: a face in a frame, or a person's tap, PIN or card. */
 export interface Sighting extends Moment {
   studentId: string
   /** Cosine; 1 for a PIN alone. */
@@ -117,7 +117,7 @@ export function openRegister(
         held_on: lesson.held_on,
         timestamp: new Date(at).toISOString(),
         confidence: Math.round(Math.min(1, Math.max(0, confidence)) * 1000) / 1000,
-        model: method === 'pin' ? undefined : model,
+        model: showsFace(method) ? model : undefined,
         method,
         ...(doubt === undefined ? {} : { doubt }),
         ...(clockOffsetMs === undefined ? {} : { clock_offset_ms: clockOffsetMs }),

@@ -2,12 +2,15 @@
  * A lesson as the kiosk holds it while it is on: who may be seen, who is here, and what one frame
  * changes about it. Knows the disk (a mark is saved before it counts) but no camera, screen or server.
  */
-import type { MarkMethod } from '#contract/attendance'
+import type { Doubt, MarkMethod } from '#contract/attendance'
 import { CURRENT_MODEL, type ModelId } from '#contract/model'
+import { openRotation, seedOfText } from '#contract/rotation'
+import type { Rotation } from '#contract/rotation'
 import type { Lesson, PinCheck, RosterStudent, Schedule } from '#contract/schedule'
 import { packGallery } from '../attendance/gallery.ts'
 import { type Mark, type Moment, type Seen, type Sighting, openRegister } from '../attendance/register.ts'
 import { type SeenFace, followSightings } from '../attendance/sightings.ts'
+import { type Verification, followVerification } from '../attendance/verification.ts'
 import type { Store } from '../store/store.ts'
 import type { Box, Reason, SeenFrame, TrackWishes } from '../vision/face.ts'
 import type { OutlinedFace, PresentStudent, WaitingStudent } from './state.ts'
@@ -23,6 +26,16 @@ export interface InLesson {
   waiting(): WaitingStudent[]
   /** What the student's PIN is checked against; undefined: there is none, or nobody by that id. */
   pinOf(studentId: string): PinCheck | undefined
+  /** Whether anybody has a card that could be shown. */
+  readonly cards: boolean
+  /** Whose card has this hash (attendance/card-check.ts); undefined: nobody's of this lesson. */
+  ownerOf(cardHash: string): WaitingStudent | undefined
+  /** Whether there is a face on record to compare with, by this app's model. */
+  hasFace(studentId: string): boolean
+  /** Begins to compare one face with that one student's; undefined: there is nothing to compare with. */
+  verify(studentId: string): Verification | undefined
+  /** Puts a doubt beside the student's mark, on the disk; false where that is nothing new. Rejects with StoreFailed. */
+  doubt(studentId: string, doubt: Doubt): Promise<boolean>
   /**
    * Makes somebody present by what a person did: a tap on their own name, or a PIN. On disk when it resolves.
    * Never rejects: what the disk refused comes back as a fault.
@@ -36,6 +49,8 @@ export interface InLesson {
   take(seen: SeenFrame, moment: Moment): Promise<Taken>
   /** What vision need not do for a frame taken at `now`, on the clock of SeenFrame.takenAt. */
   wishes(now: number): TrackWishes
+  /** The lesson is over, or another roster takes the place of this one: its templates are overwritten in memory, and from now on nobody is known by their face. */
+  forget(): void
 }
 
 /** A face whose owner must say who they are. */
@@ -65,16 +80,36 @@ export interface Taken {
   storageFault: unknown
 }
 
+/** As the schedule's templates were turned. A rotation of another model is none of ours: that model's templates are not in the roster. */
+async function rotationFor({ rotations }: Schedule, model: ModelId): Promise<Rotation | undefined> {
+  const told = rotations.find((one) => one.model === model)
+  return told && openRotation(model, seedOfText(told.seed))
+}
+
+function embeddingsOf({ templates }: RosterStudent, model: ModelId): Float32Array[] {
+  return templates.filter((template) => template.model === model).map(({ embedding }) => Float32Array.from(embedding))
+}
+
 /**
+ * [Note: Templates in memory] This is handed the roster as it comes out of the store, with its templates, and keeps of it what the lesson needs; whoever
+ * hands it keeps none of them. Between lessons no template is in memory, in the clear.
  * @param model undefined while the models are not loaded: nobody can be known yet
  * @param lapsed the saved templates are too old to be used
  */
 export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; lapsed: boolean; model: ModelId | undefined; store: Store }): Promise<InLesson> {
   const { schedule, lesson, store } = o
   const enrolled = new Set(lesson.student_ids)
-  const everyone = [...schedule.students, ...schedule.ahead.students].filter((one) => enrolled.has(one.student_id))
+  const onRoster = [...schedule.students, ...schedule.ahead.students].filter((one) => enrolled.has(one.student_id))
+  const { policy } = schedule.settings
+  const rotation = await rotationFor(schedule, o.model ?? CURRENT_MODEL)
+  // Where a PIN or a card says who it is, nobody is searched for: there is nobody in the gallery.
+  const gallery = packGallery(o.lapsed || !o.model || policy !== 'default' ? [] : onRoster, o.model ?? CURRENT_MODEL, undefined, rotation)
+  /** What one face is compared with, where a PIN or a card says whose: by student, of this app's model. */
+  const faces = new Map(o.lapsed || policy !== 'verify-only' ? [] : onRoster.map((one) => [one.student_id, embeddingsOf(one, CURRENT_MODEL)]))
+  const withFace = new Set(onRoster.filter((one) => embeddingsOf(one, gallery.model).length > 0).map((one) => one.student_id))
+  // From here on templates are nowhere but in the gallery and among the faces, which go with the lesson.
+  const everyone = onRoster.map((one) => ({ ...one, templates: [] }))
   const students = new Map(everyone.map((one) => [one.student_id, one]))
-  const gallery = packGallery(o.lapsed || !o.model ? [] : everyone, o.model ?? CURRENT_MODEL)
   const { false_accept_budget: budget, score_floor: floor, liveness } = schedule.settings
   const lookAlikes = new Map(everyone.map((one) => [one.student_id, one.look_alikes]))
   const sightings = followSightings(gallery, { budget, floor, liveness, lookAlikes, random: Math.random })
@@ -85,6 +120,7 @@ export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; laps
   const byName = everyone
     .map((student): WaitingStudent => ({ studentId: student.student_id, firstName: student.first_name, name: fullName(student), hasPin: student.pin !== null }))
     .sort((a, b) => a.name.localeCompare(b.name))
+  const owners = new Map(everyone.flatMap(({ card, student_id }) => (card === null ? [] : [[card, student_id] as const])))
   /** By track: who the person behind it has said to be, by tap or PIN. */
   const saidToBe = new Map<number, string>()
   /** Students whose doubt is on disk. */
@@ -186,12 +222,26 @@ export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; laps
   return {
     lesson,
     enrolled: enrolled.size,
-    withoutFace: everyone.filter((student) => !student.templates.some((template) => template.model === gallery.model)).length,
+    withoutFace: policy === 'no-biometrics' ? 0 : everyone.length - withFace.size,
     present: () => present,
     waiting,
     pinOf: (studentId) => students.get(studentId)?.pin ?? undefined,
+    cards: owners.size > 0,
+    ownerOf: (hash) => byName.find(({ studentId }) => studentId === owners.get(hash)),
+    hasFace: (studentId) => !o.lapsed && policy !== 'no-biometrics' && withFace.has(studentId),
+    verify(studentId) {
+      const templates = faces.get(studentId) ?? []
+      return templates.length === 0 ? undefined : followVerification({ templates, rotation, threshold: schedule.settings.recognition_threshold, liveness, random: Math.random })
+    },
+    async doubt(studentId, doubt) {
+      return store.saveDoubt({ held_on: lesson.held_on, lesson_id: lesson.lesson_id, student_id: studentId }, doubt)
+    },
     markBy,
     take,
+    forget() {
+      gallery.rows.fill(0)
+      for (const embeddings of faces.values()) for (const embedding of embeddings) embedding.fill(0)
+    },
     wishes(now) {
       const { settled, watched } = sightings.wishes(now)
       // Who has said who they are is not looked at any more either.
@@ -200,7 +250,8 @@ export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; laps
   }
 }
 
-const HINT_OF: Record<Reason, OutlinedFace['hint']> = {
+/** What a person can do about a face that is not good enough to be looked at. */
+export const HINT_OF: Record<Reason, OutlinedFace['hint']> = {
   no_face: undefined,
   two_faces: undefined,
   not_a_face: undefined,

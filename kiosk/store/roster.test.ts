@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { seal, unseal, withoutTemplates } from './roster.ts'
+import { outlineOf, seal, unseal, withoutTemplates } from './roster.ts'
 import type { SavedRoster } from './roster.ts'
 
 const roster: SavedRoster = {
@@ -7,9 +7,10 @@ const roster: SavedRoster = {
     room: { room_id: 'LAB-301', name: 'Lab 301' },
     school: { name: 'School', time_zone: 'Europe/Stockholm' },
     now: '2026-11-23T08:00:00Z',
-    settings: { false_accept_budget: 0.003, liveness: 'watch', score_floor: 0.5, recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+    settings: { false_accept_budget: 0.003, liveness: 'watch', policy: 'default', score_floor: 0.5, recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+    rotations: [],
     current_class: null,
-    students: [{ student_id: 'S1', first_name: 'Åsa', last_name: 'Öberg', templates: [], look_alikes: ['S2'], pin: { salt: 'c2FsdA==', hash: 'aGFzaA==', iterations: 40_000 } }],
+    students: [{ student_id: 'S1', first_name: 'Åsa', last_name: 'Öberg', templates: [], look_alikes: ['S2'], pin: { salt: 'c2FsdA==', hash: 'aGFzaA==', iterations: 40_000 }, card: null }],
     ahead: { lessons: [], students: [] },
   },
   etag: undefined,
@@ -36,4 +37,14 @@ test('a roster that another version of the app wrote in another form is no roste
 test('a roster whose templates have lapsed still lets a PIN in', () => {
   expect(withoutTemplates(roster).schedule.students).toEqual([{ ...roster.schedule.students[0], templates: [] }])
   expect(withoutTemplates(roster).schedule.students[0]?.pin).not.toBeNull()
+})
+
+test('the outline that stays in memory has the lessons and who takes them, and nothing that anybody could be recognised or checked by', () => {
+  const [student] = roster.schedule.students
+  const template = { template_id: '019ab000-0000-7000-8000-0000000000aa', model: 'mobilefacenet-192-r1' as const, embedding: Array.from({ length: 192 }, (_, at) => (at === 0 ? 0.123456 : 0)) }
+  const whole = { ...student!, templates: [template], card: 'dG9rZW4=' }
+  const schedule = { ...roster.schedule, rotations: [{ model: 'mobilefacenet-192-r1', seed: 'c2VlZA==' }], students: [whole], ahead: { lessons: [], students: [whole] } }
+  const text = JSON.stringify(outlineOf({ ...roster, etag: '"7"', schedule }))
+  expect(outlineOf({ ...roster, etag: '"7"', schedule })).toMatchObject({ etag: '"7"', pulledAt: 5, lapsed: false, schedule: { students: [{ student_id: 'S1', first_name: 'Åsa' }], ahead: { students: [{ student_id: 'S1' }] } } })
+  for (const secret of ['0.123456', 'c2VlZA==', 'aGFzaA==', 'dG9rZW4=']) expect(text).not.toContain(secret)
 })

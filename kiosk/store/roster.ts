@@ -7,6 +7,8 @@ export interface SavedRoster {
   etag: string | undefined
   /** When the server last confirmed it, ms since 1970 by the server's clock. */
   pulledAt: number
+  /** Of the state of the school at which the server last confirmed it; undefined: it was not told. */
+  version?: string | undefined
   /** Templates that the pull left out: another model's, or broken. */
   refusedTemplates: number
   /** True when the templates were too old and are erased; the lessons and names are still there. */
@@ -39,8 +41,15 @@ export function withoutTemplates(roster: SavedRoster): SavedRoster {
     ...roster,
     etag: undefined,
     lapsed: true,
-    schedule: { ...schedule, students: bare(schedule.students), ahead: { ...schedule.ahead, students: bare(schedule.ahead.students) } },
+    schedule: { ...schedule, rotations: [], students: bare(schedule.students), ahead: { ...schedule.ahead, students: bare(schedule.ahead.students) } },
   }
+}
+
+/** What may stay in memory from power-on to power-off: the lessons, who takes them, and the settings. No template, no rotation, and nothing that a PIN or a card is checked against. */
+export function outlineOf(roster: SavedRoster): SavedRoster {
+  const bare = (students: Schedule['students']) => students.map((student) => ({ ...student, templates: [], pin: null, card: null }))
+  const { schedule } = roster
+  return { ...roster, schedule: { ...schedule, rotations: [], students: bare(schedule.students), ahead: { ...schedule.ahead, students: bare(schedule.ahead.students) } } }
 }
 
 /** AES-GCM, 256 bits, with a fresh key and IV for every roster: with the record goes all that could open it. */

@@ -32,13 +32,24 @@ export interface Pairing {
   roomId: string
   /** The device's bearer key. */
   key: string
+  /** One that it has drawn to follow the other, and perhaps told the server of already; see sync/rotate-key.ts. */
+  nextKey?: string
+}
+
+/** A pairing code that is being traded, and the key that it is traded for. */
+export interface PairingTry {
+  code: string
+  key: string
 }
 
 /** Every method rejects with StoreFailed, and with nothing else. */
 export interface Store {
   savedPairing(): Promise<Pairing | undefined>
-  /** Another device or room than before forgets the roster; another device's storage counts anew. */
+  /** Flushed. Another device or room than before forgets the roster; another device's storage counts anew. What was kept of a trade is gone with it. */
   savePairing(pairing: Pairing): Promise<void>
+  savedPairingTry(): Promise<PairingTry | undefined>
+  /** Flushed; undefined forgets it. */
+  savePairingTry(pairingTry: PairingTry | undefined): Promise<void>
   /** Revoked: erases the roster with its key, and the marks that the server has. Unsent and refused marks and the pairing stay. */
   forget(): Promise<void>
   /** @param now ms since 1970, corrected clock. Templates older than TEMPLATES_LAPSE_AFTER_MS are erased from the disk by this very call. */
@@ -78,6 +89,10 @@ export interface Store {
   /** Milliseconds to add to this device's clock; 0 if never measured. */
   savedClockOffset(): Promise<number>
   saveClockOffset(ms: number): Promise<void>
+  /** The roster version that the server has told of and that the saved roster has not reached; undefined: none is known. */
+  savedBehind(): Promise<string | undefined>
+  /** Flushed; undefined forgets it. */
+  saveBehind(version: string | undefined): Promise<void>
   /** Wrong PINs so far, by student: a reload must not give new tries. */
   savedPinTries(): Promise<PinTries>
   savePinTries(tries: PinTries): Promise<void>
@@ -97,7 +112,7 @@ interface Count {
 }
 
 interface Schema extends DBSchema {
-  device: { key: 'pairing' | 'clock_offset' | 'pin_tries' | 'count'; value: Pairing | number | PinTries | Count }
+  device: { key: 'pairing' | 'pairing_try' | 'clock_offset' | 'pin_tries' | 'count' | 'behind'; value: string | Pairing | PairingTry | number | PinTries | Count }
   roster: { key: 'roster'; value: SealedRoster }
   marks: {
     key: [heldOn: string, lessonId: string, studentId: string]
@@ -230,6 +245,19 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
           await tx.objectStore('device').put(count, 'count')
         }
         await tx.objectStore('device').put(pairing, 'pairing')
+        await tx.objectStore('device').delete('pairing_try')
+      }),
+
+    savedPairingTry: () =>
+      read('The pairing was not read', async (db) => {
+        const saved = await db.get('device', 'pairing_try')
+        return typeof saved === 'object' && 'code' in saved ? saved : undefined
+      }),
+
+    savePairingTry: (pairingTry) =>
+      change('The pairing was not saved', ['device'], 'strict', async (tx) => {
+        if (pairingTry) await tx.objectStore('device').put(pairingTry, 'pairing_try')
+        else await tx.objectStore('device').delete('pairing_try')
       }),
 
     forget: () =>
@@ -357,6 +385,18 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
     saveClockOffset: (ms) =>
       change('The clock was not saved', ['device'], 'relaxed', async (tx) => {
         await tx.objectStore('device').put(ms, 'clock_offset')
+      }),
+
+    savedBehind: () =>
+      read('The version of the roster was not read', async (db) => {
+        const saved = await db.get('device', 'behind')
+        return typeof saved === 'string' ? saved : undefined
+      }),
+
+    saveBehind: (version) =>
+      change('The version of the roster was not saved', ['device'], 'strict', async (tx) => {
+        if (version === undefined) await tx.objectStore('device').delete('behind')
+        else await tx.objectStore('device').put(version, 'behind')
       }),
 
     savedPinTries: () =>
