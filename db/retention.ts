@@ -6,7 +6,10 @@
  * [Note: No month that can still be written goes] Marks are taken from 366 days back and ensure_months makes 13 months
  * back; a policy keeps at least 13. So a month that was dropped is never made again, and no mark is taken for it.
  */
+import { appendAudit } from './audit.ts'
 import type { Database } from './connect.ts'
+import { writeRetentionCertificate } from './retention-rules.ts'
+import { insideOf } from './together.ts'
 
 /** A shorter policy is refused, here and in the database. */
 export const KEPT_MONTHS_LEAST = 13
@@ -64,19 +67,19 @@ export interface Dropped {
 
 /**
  * Drops them, oldest first, each in a transaction of its own: what was dropped when it throws stays dropped, and the rest stays whole.
- * `by`: who, for the record. Two at once share the work.
+ * `by`: who, for the record. Two at once share the work. With an `auditKey` the audit log has a line for each, in its transaction.
  */
-export async function dropMonths(db: Database, { now, keptMonths, by }: Policy & { by: string }): Promise<Dropped[]> {
+export async function dropMonths(db: Database, policy: Policy & { by: string; auditKey?: Buffer | undefined }): Promise<Dropped[]> {
   const all: Dropped[] = []
   for (;;) {
-    const dropped = await dropOldest(db, { now, keptMonths, by })
+    const dropped = await dropOldest(db, policy)
     if (!dropped) return all
     all.push(dropped)
     if (dropped.partition === undefined) return all
   }
 }
 
-async function dropOldest(db: Database, { now, keptMonths, by }: Policy & { by: string }): Promise<Dropped | undefined> {
+async function dropOldest(db: Database, { now, keptMonths, by, auditKey }: Policy & { by: string; auditKey?: Buffer | undefined }): Promise<Dropped | undefined> {
   return db.sql.begin(async (sql) => {
     // A month's rows are many: this may take longer than a question may.
     await sql`SELECT set_config('statement_timeout', '0', true)`
@@ -85,10 +88,20 @@ async function dropOldest(db: Database, { now, keptMonths, by }: Policy & { by: 
         watches::double precision, mark_ids::double precision, set_aside::double precision
       FROM drop_oldest_month(${now.toISOString()}::timestamptz, ${keptMonths}, ${by})`
     if (!row) return undefined
-    const { partition, before, bytes, marks, corrections, doubts, watches, mark_ids, set_aside } = row
-    return { partition: partition ?? undefined, before, bytes, rows: { marks, corrections, doubts, watches, mark_ids, set_aside } }
+    const { partition, before, bytes, ...rows } = row
+    // Nobody reads or writes any month now: whoever holds the audit log for longer is stepped back from, and the month dropped next time.
+    await sql`SELECT set_config('lock_timeout', ${AUDIT_PATIENCE}, true)`
+    await writeRetentionCertificate(sql, { now, by, counts: Object.fromEntries(Object.entries(rows).filter(([, count]) => count > 0)) })
+    if (auditKey) {
+      const actor = by === 'command' ? 'command:retention' : by
+      await appendAudit(insideOf(db, sql), auditKey, { at: now, actor, action: 'retention_applied', subject: 'school', details: { kind: 'months', before, rows: rows.marks } })
+    }
+    return { partition: partition ?? undefined, before, bytes, rows }
   }) as Promise<Dropped | undefined>
 }
+
+/** Of PostgreSQL's lock_timeout. */
+const AUDIT_PATIENCE = '5s'
 
 /** A policy is applied so often. */
 const ROUND_MS = 20 * 3_600_000
@@ -99,16 +112,18 @@ const STRANGE_MS = 45 * 24 * 3_600_000
  * Whether the policy is due: `now` once a day, for one server of several; `waits` when the clock has moved in a way that
  * nobody should act on at once (also the first time of all): it is due a day later, if the clock still says so.
  */
-export async function retentionDue(db: Database, now: Date): Promise<'now' | 'done' | 'waits'> {
+export async function retentionDue(db: Database, now: Date, of: 'months' | 'rules' = 'months'): Promise<'now' | 'done' | 'waits'> {
+  const rounds = of === 'months' ? 'retention_rounds' : 'rule_rounds'
   const at = now.toISOString()
   return db.sql.begin(async (sql) => {
-    const [first] = await sql`INSERT INTO retention_rounds (last_at) VALUES (${at}::timestamptz) ON CONFLICT DO NOTHING RETURNING last_at`
-    if (first) return 'waits'
+    const [first] = await sql`INSERT INTO ${sql(rounds)} (last_at) VALUES (${at}::timestamptz) ON CONFLICT DO NOTHING RETURNING last_at`
+    // Months go only where somebody has set a policy, and is told that it begins tomorrow; the rules stand in every school from its first start.
+    if (first) return of === 'months' ? 'waits' : 'done'
     const [round] = await sql<{ since_ms: number }[]>`
-      SELECT (extract(epoch FROM ${at}::timestamptz - last_at) * 1000)::double precision AS since_ms FROM retention_rounds FOR UPDATE`
+      SELECT (extract(epoch FROM ${at}::timestamptz - last_at) * 1000)::double precision AS since_ms FROM ${sql(rounds)} FOR UPDATE`
     const since = round?.since_ms ?? 0
     if (since >= 0 && since < ROUND_MS) return 'done'
-    await sql`UPDATE retention_rounds SET last_at = ${at}::timestamptz`
+    await sql`UPDATE ${sql(rounds)} SET last_at = ${at}::timestamptz`
     return since < 0 || since > STRANGE_MS ? 'waits' : 'now'
   }) as Promise<'now' | 'done' | 'waits'>
 }

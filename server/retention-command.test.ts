@@ -61,6 +61,7 @@ test('without a policy, with too short a one, without a record or with a word it
     [['--months', '13'], { DATA_DIR: nowhere }, /^there is no record in .*no-record-here/],
     [['--months', '13'], { DATABASE_URL: 'postgres://nobody:hidden@127.0.0.1:1/x' }, /^no database answers at 127\.0\.0\.1:1/],
     [['--prune'], { DATA_DIR: dataDir }, /--prune/],
+    [['--rules', '--drop'], { DATA_DIR: dataDir }, /^--rules tells, and changes nothing/],
   ]
   for (const [args, environment, says] of refused) {
     const { code, err, out } = await retention(args, environment)
@@ -90,6 +91,16 @@ test('first it tells what would go and drops nothing; with --drop it drops just 
   expect(await db.sql`SELECT DISTINCT run_by FROM retention_runs`).toEqual([{ run_by: 'command' }])
   expect((await db.sql`SELECT FROM retention_runs`).length).toBe(said.months.filter(({ partition }) => partition !== undefined).length)
   expect((await retention(['--months', '13'])).out).toMatch(/Nothing is older/)
+})
+
+test('of the rules for everything else it tells what is beyond them, and erases nothing', async () => {
+  expect((await retention(['--rules'])).out).toMatch(/^Nothing is beyond the rules/)
+  await db.sql`INSERT INTO set_aside (record_sha256, record, code, reason, first_at, last_at, closed_at, closed_by, closed_as) SELECT sha256('x'), '{}', 'x', 'x', t, t, t, 'office', 'dismissed' FROM (SELECT now() - interval '400 days' AS t) a`
+  const { code, out, err } = await retention(['--rules'])
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  expect(out).toMatch(/^set aside: 1 older than 396 days\nNothing was erased/)
+  expect(JSON.parse((await retention(['--rules', '--json'])).out)).toMatchObject({ rules: { set_aside: 396, templates: 396 }, beyond: [{ kind: 'set_aside', days: 396, rows: 1 }] })
+  expect(await db.sql`SELECT FROM set_aside`).toHaveLength(1)
 })
 
 test('it works beside no server too: it starts PostgreSQL and stops it again', async () => {

@@ -12,16 +12,20 @@ import type { Database } from '../db/connect.ts'
 import { DataFolderRefused, startEmbedded } from '../db/embedded.ts'
 import { dropMonths, KEPT_MONTHS_LEAST, monthsBeyond, WHAT } from '../db/retention.ts'
 import type { MonthBeyond, What } from '../db/retention.ts'
+import { beyondRules, retentionRules } from '../db/retention-rules.ts'
 import { ConfigRefused, readConfig } from './config.ts'
 import type { Config } from './config.ts'
 import { describeFault } from './log.ts'
 
 const USAGE = `npm run retention [-- --months N] [--drop] [--json]
+npm run retention -- --rules [--json]
 
   Tells which months of the record are beyond the policy, and what is in them. Changes nothing.
 
   --months N   whole months before the running one that are kept, ${KEPT_MONTHS_LEAST} or more; default: RETENTION_MONTHS
   --drop       drops them, for good: marks with their corrections, doubts, watches and what was set aside
+  --rules      tells instead what is beyond the rules for everything else, as the privacy officer has set them; the server
+               erases it by itself, once a day
   --json       the same for a script
 
   With RETENTION_MONTHS set the server does this by itself, once a day.`
@@ -37,9 +41,10 @@ const UNKNOWN_FUNCTION = '42883'
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 async function run(): Promise<void> {
-  const { values } = parseArgs({ options: { months: { type: 'string' }, drop: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' } } })
+  const { values } = parseArgs({ options: { months: { type: 'string' }, drop: { type: 'boolean', default: false }, rules: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' } } })
   if (values.help) return say(USAGE)
   const config = readConfig()
+  if (values.rules) return sayRules(config, values)
   const keptMonths = policyOf(values.months, config)
   const { db, close } = await openRecord(config)
   try {
@@ -51,6 +56,21 @@ async function run(): Promise<void> {
     if (months.length === 0) return say('Nothing is older.')
     say(tableOf(months))
     say(values.drop ? `Dropped ${dropped.length === 1 ? '1 time' : `${dropped.length} times`}; what went is noted in table retention_runs.` : 'Nothing was dropped. --drop drops these, for good.')
+  } finally {
+    await close()
+  }
+}
+
+async function sayRules(config: Config, { json, drop, months }: { json: boolean; drop: boolean; months?: string | undefined }): Promise<void> {
+  if (drop || months !== undefined) throw new PolicyRefused('--rules tells, and changes nothing: leave --drop and --months out')
+  const { db, close } = await openRecord(config)
+  try {
+    const now = new Date()
+    const beyond = await beyondRules(db, now)
+    if (json) return say(JSON.stringify({ rules: Object.fromEntries(await retentionRules(db)), beyond }))
+    if (beyond.length === 0) return say('Nothing is beyond the rules.')
+    for (const { kind, days, rows } of beyond) say(`${kind.replaceAll('_', ' ')}: ${rows.toLocaleString('en-GB')} older than ${days} ${days === 1 ? 'day' : 'days'}`)
+    say('Nothing was erased. The server erases these at its next daily round.')
   } finally {
     await close()
   }

@@ -1,15 +1,12 @@
 /**
- * `<consent-step>`: which words were agreed to, by whom and when; or the form that records it. Fires
- * `give` with {statement, given_by} and `withdraw`; knows no server.
+ * `<consent-step>`: which words were agreed to, by whom, how and when; or the form that records it. Fires
+ * `give` with a ConsentRequest and `withdraw`; knows no server.
  */
 import { LitElement, css, html, nothing, type TemplateResult } from 'lit'
 import { customElement, property, query, state } from 'lit/decorators.js'
-import type { ConsentRequest, Student } from '#contract/people'
+import type { ConsentRequest, ConsentText, ConsentWay, Giver } from '#contract/consent'
+import type { Student } from '#contract/people'
 import { look } from '../staff/look.ts'
-
-const STATEMENT =
-  'The school makes a face template from photos of the student and uses it for one purpose: to mark attendance in the lessons the student is enrolled in. ' +
-  'The photos are not kept. Saying no, or withdrawing later, has no disadvantage: the template is erased at once and the teacher takes attendance instead.'
 
 @customElement('consent-step')
 export class ConsentStep extends LitElement {
@@ -23,8 +20,19 @@ export class ConsentStep extends LitElement {
         justify-items: start;
       }
       form > label,
-      textarea {
+      form > fieldset {
         width: 100%;
+      }
+      fieldset {
+        margin: 0;
+        padding: 0;
+        border: 0;
+        display: flex;
+        flex-wrap: wrap;
+        gap: 0 var(--space-4);
+      }
+      .words {
+        white-space: pre-line;
       }
       blockquote {
         margin: 0;
@@ -39,31 +47,48 @@ export class ConsentStep extends LitElement {
         min-height: var(--touch);
         font-weight: 400;
       }
-      textarea {
-        field-sizing: content;
-        min-height: 7rem;
-        resize: vertical;
-      }
     `,
   ]
 
   @property({ attribute: false }) student!: Student
+  /** The newest version of each text and language that the school offers. */
+  @property({ attribute: false }) texts: readonly ConsentText[] = []
   /** The school's time zone, for the date. */
   @property({ attribute: false }) timeZone: string | undefined
   @property({ type: Boolean }) busy = false
   @state() private asking = false
   @state() private problem: string | undefined
-  @query('textarea') private statement!: HTMLTextAreaElement
+  /** Of `texts`; undefined: the one that fits the page's language. */
+  @state() private chosen: number | undefined
+  @state() private giver: Giver | undefined
+  @state() private way: ConsentWay = 'screen'
   @query('input[name=given_by]') private givenBy!: HTMLInputElement
+  @query('input[name=relationship]') private relationship!: HTMLInputElement | null
   @query('input[name=agreed]') private agreed!: HTMLInputElement
+
+  private text(): ConsentText | undefined {
+    const own = this.texts.findIndex(({ language }) => language.split('-')[0] === 'en')
+    return this.texts[this.chosen ?? Math.max(0, own)]
+  }
+
+  /** A guardian where one is needed, whatever was chosen. */
+  private giverNow(): Giver {
+    return this.student.guardian_required ? 'guardian' : (this.giver ?? 'student')
+  }
 
   private give(event: Event): void {
     event.preventDefault()
-    const consent: ConsentRequest = { statement: this.statement.value.trim(), given_by: this.givenBy.value.trim() }
-    if (consent.statement.length < 3) return this.missing('Write the words that were agreed to.', this.statement)
-    if (consent.given_by === '') return this.missing('Write who gave it: the student, or the guardian.', this.givenBy)
+    const text = this.text()
+    if (!text) return this.missing('The school has no text to agree to yet. The privacy officer writes it on the page Privacy.', this.givenBy)
+    const { text_id, version, language } = text
+    const giver = this.giverNow()
+    const given_by = this.givenBy.value.trim()
+    const relationship = this.relationship?.value.trim() ?? ''
+    if (given_by === '') return this.missing(giver === 'guardian' ? 'Write the name of the guardian who gave it.' : 'Write who gave it: the name of the student.', this.givenBy)
+    if (giver === 'guardian' && relationship === '') return this.missing('Write who the guardian is to the student, such as mother.', this.relationship ?? this.givenBy)
     if (!this.agreed.checked) return this.missing('Tick the box once they have agreed. Without consent there are no photos.', this.agreed)
     this.problem = undefined
+    const consent: ConsentRequest = { text: { text_id, version, language }, given_by, giver, relationship, way: this.way }
     this.dispatchEvent(new CustomEvent('give', { detail: consent }))
   }
 
@@ -94,12 +119,44 @@ export class ConsentStep extends LitElement {
   }
 
   private renderForm(): TemplateResult {
+    const text = this.text()
+    const { guardian_required, first_name } = this.student
+    const giver = this.giverNow()
     return html`<form @submit=${this.give} novalidate>
-      <label>What is agreed to <textarea maxlength="2000" .value=${STATEMENT}></textarea></label>
-      <label>Given by <input name="given_by" maxlength="200" autocomplete="off" placeholder="Name of the student, or of the guardian" /></label>
+      ${this.texts.length > 1
+        ? html`<label>Text and language
+            <select name="text" @change=${(event: Event) => (this.chosen = (event.target as HTMLSelectElement).selectedIndex)}>
+              ${this.texts.map((one) => html`<option ?selected=${one === text}>${one.text_id}, version ${one.version}, ${languageName(one.language)}</option>`)}
+            </select>
+          </label>`
+        : nothing}
+      ${text ? html`<blockquote class="words" lang=${text.language}>${text.words}</blockquote>` : nothing}
+      ${guardian_required
+        ? html`<p>A guardian must agree for ${first_name}.</p>`
+        : html`<fieldset>
+            <legend>Who agrees</legend>
+            ${this.choice('giver', 'student', 'The student', giver === 'student', () => (this.giver = 'student'))}
+            ${this.choice('giver', 'guardian', 'A guardian', giver === 'guardian', () => (this.giver = 'guardian'))}
+          </fieldset>`}
+      <label>Given by <input name="given_by" maxlength="200" autocomplete="off" placeholder=${giver === 'guardian' ? 'Name of the guardian' : 'Name of the student'} /></label>
+      ${giver === 'guardian' ? html`<label>Who is to ${first_name} <input name="relationship" maxlength="100" autocomplete="off" placeholder="mother, father, guardian" /></label>` : nothing}
+      <fieldset>
+        <legend>How</legend>
+        ${this.choice('way', 'screen', 'On this screen', this.way === 'screen', () => (this.way = 'screen'))}
+        ${this.choice('way', 'paper', 'On paper, which the school keeps', this.way === 'paper', () => (this.way = 'paper'))}
+      </fieldset>
       <label class="tick"><input type="checkbox" name="agreed" /> They have read this, or it was read to them, and they agree.</label>
       ${this.problem === undefined ? nothing : html`<p class="note bad" role="alert">${this.problem}</p>`}
       <button class="main" ?disabled=${this.busy}>${this.busy ? 'Recording…' : 'Record consent'}</button>
     </form>`
   }
+
+  private choice(name: string, value: string, words: string, checked: boolean, choose: () => void): TemplateResult {
+    return html`<label class="tick"><input type="radio" name=${name} value=${value} .checked=${checked} @change=${choose} /> ${words}</label>`
+  }
+}
+
+/** In the page's language; the tag itself where the browser knows no name. */
+function languageName(tag: string): string {
+  return new Intl.DisplayNames(['en'], { type: 'language' }).of(tag) ?? tag
 }

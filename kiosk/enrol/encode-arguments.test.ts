@@ -22,6 +22,8 @@ test('The list of who must be enrolled again takes no consent and no second task
 test('The consent on the command line says who gave it, or that it came from there', () => {
   expect(readArguments(['--batch', 'p', ...consent]).task).toMatchObject({ consent: { statement: 'signed form', given_by: '--consent on the command line' } })
   expect(readArguments(['--batch', 'p', ...consent, '--given-by', 'Eva Ek']).task).toMatchObject({ consent: { given_by: 'Eva Ek' } })
+  expect(readArguments(['--batch', 'p', ...consent, '--given-by', 'Eva Ek', '--guardian', 'mother']).task).toMatchObject({ consent: { given_by: 'Eva Ek', giver: 'guardian', relationship: 'mother' } })
+  for (const half of [['--guardian', 'mother'], ['--guardian', ' ', '--given-by', 'Eva Ek']]) expect(() => readArguments(['--batch', 'p', ...consent, ...half])).toThrow(/--guardian says/)
 })
 
 test('A student may have several photos and a name of several words', () => {

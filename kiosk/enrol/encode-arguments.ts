@@ -14,6 +14,7 @@ export const USAGE = `Makes templates from photos and gives them to the school's
 
   --consent TEXT    what was agreed to, on record with the templates; nothing is stored without it
   --given-by NAME   who agreed (the student, or the guardian)
+  --guardian WHO    a guardian agreed, who is this to the student, such as mother; needed where the school says so
   --name "A B"      with --student: adds the student if the school has none of that id
   --different-from ID
                     with --student: their faces say one person (twins), and they are two; as often as needed
@@ -32,6 +33,9 @@ export class CannotTry extends Error {
 export interface Consent {
   statement: string
   given_by: string
+  giver?: 'guardian'
+  /** Of a guardian: to the student. */
+  relationship?: string
 }
 
 export type Task =
@@ -50,7 +54,7 @@ export interface Arguments {
 /** Throws CannotTry with every way out that applies. */
 export function readArguments(argv: readonly string[]): Arguments {
   const { values } = parse(argv)
-  const { batch, student, verify, image = [], consent, 'given-by': givenBy, name, server, 'key-file': keyFile, 'different-from': different = [] } = values
+  const { batch, student, verify, image = [], consent, 'given-by': givenBy, guardian, name, server, 'key-file': keyFile, 'different-from': different = [] } = values
   const at = { server: server?.replace(/\/+$/, ''), keyFile }
   if (at.server !== undefined && !/^https?:\/\/[^/]/.test(at.server)) throw new CannotTry(`--server must be an address such as http://localhost:8000, not "${server}"`)
   if (values.help || argv.length === 0) return { ...at, task: { task: 'help' } }
@@ -64,7 +68,7 @@ export function readArguments(argv: readonly string[]): Arguments {
     return { ...at, task: { task: 'verify', studentId: idOf('--verify', verify), image: image[0] } }
   }
   if (different.length > 0 && student === undefined) throw new CannotTry('--different-from belongs to --student.')
-  const agreed = consentOf(consent, givenBy)
+  const agreed = consentOf(consent, givenBy, guardian)
   if (batch !== undefined) {
     if (image.length > 0) throw new CannotTry('--batch takes its photos from the folder; --image belongs to --student.')
     if (name !== undefined) throw new CannotTry('--name belongs to --student; a batch adds no students.')
@@ -87,6 +91,7 @@ function parse(argv: readonly string[]) {
         'list-outdated': { type: 'boolean' },
         consent: { type: 'string' },
         'given-by': { type: 'string' },
+        guardian: { type: 'string' },
         name: { type: 'string' },
         'different-from': { type: 'string', multiple: true },
         server: { type: 'string' },
@@ -99,12 +104,16 @@ function parse(argv: readonly string[]) {
   }
 }
 
-function consentOf(statement: string | undefined, givenBy: string | undefined): Consent {
+function consentOf(statement: string | undefined, givenBy: string | undefined, guardian: string | undefined): Consent {
   const words = statement?.trim() ?? ''
   if (words.length < 3) {
     throw new CannotTry('No template without consent: say what was agreed to, such as --consent "Guardian signed the form of 1 September 2026, section 2"')
   }
-  return { statement: words, given_by: givenBy?.trim() || '--consent on the command line' }
+  const given_by = givenBy?.trim() ?? ''
+  if (guardian === undefined) return { statement: words, given_by: given_by || '--consent on the command line' }
+  const relationship = guardian.trim()
+  if (relationship === '' || given_by === '') throw new CannotTry('--guardian says who the guardian is to the student, such as --guardian mother, and --given-by their name.')
+  return { statement: words, given_by, giver: 'guardian', relationship }
 }
 
 function idOf(option: string, value: string): string {

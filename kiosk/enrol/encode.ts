@@ -5,7 +5,7 @@
  *
  * 1. read the arguments; without consent nothing that stores is begun.
  * 2. find the school's server or start one; ask for its students and the model that it uses.
- * 3. per student: look at each photo, name each refused one with its remedy, record the consent, save the templates.
+ * 3. per student: see that the consent will do, look at each photo, name each refused one with its remedy, record the consent, save the templates.
  * 4. say how it ended; 0: all stored, 1: something was refused, 2: nothing could be tried.
  */
 import { SingleBar } from 'cli-progress'
@@ -13,6 +13,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, join, relative, resolve, sep } from 'node:path'
 import { ModelId, modelIds } from '#contract/model'
 import type { Student } from '#contract/people'
+import { seesFaces } from '#contract/policy'
 import { ModelFileRefused, makeModels } from '../models/make.ts'
 import { saveConsent, saveStudent, saveTemplates, student as studentOnRecord, studentsAndModel, verify, type School } from '../sync/office.ts'
 import { Refused, Unreachable } from '../sync/request.ts'
@@ -117,7 +118,8 @@ async function encodeStudent(school: School, task: Extract<Task, { task: 'studen
 
 /** Refused here, before a photo is looked at, where this command cannot make what the school compares. */
 async function askSchool(school: School): Promise<{ known: Set<string>; model: ModelId }> {
-  const { students, model } = await studentsAndModel(school)
+  const { students, model, policy } = await studentsAndModel(school)
+  if (!seesFaces(policy)) throw new CannotTry('The school\'s policy is no-biometrics: no face is enrolled or compared, and no photo was looked at. Students are marked by PIN, card or teacher; the privacy officer may set another policy.')
   return { known: new Set(students.map(({ student_id }) => student_id)), model: modelOf(model) }
 }
 
@@ -146,6 +148,7 @@ async function encodeAll(
   try {
     for (const { studentId, paths } of students) {
       const good: { path: string; embedding: Float32Array }[] = []
+      if (!(await consentWillDo(school, studentId, consent, tally))) continue
       for (const path of paths) {
         const looked = good.length >= SHOTS_MOST ? { refused: `${SHOTS_MOST} good photos of a student are enough. Take this one out.` } : await lookAt(vision, o.open(path))
         bar?.increment()
@@ -167,6 +170,15 @@ async function encodeAll(
   }
   say(`${count(tally.students, 'student')} ready with ${count(tally.templates, 'template')}; ${tally.refused === 0 ? 'nothing refused' : `${tally.refused} refused`}.`)
   return tally.refused === 0 ? 0 : 1
+}
+
+/** No photo is looked at where the consent on the command line will not do: the school may want a guardian's. */
+async function consentWillDo(school: School, studentId: string, consent: Consent, tally: Tally): Promise<boolean> {
+  const { guardian_required } = await studentOnRecord(studentId, school)
+  if (!guardian_required || consent.giver === 'guardian') return true
+  tally.refused++
+  say(`refused  ${studentId}: a guardian must consent for them: --guardian mother --given-by "Name"`)
+  return false
 }
 
 async function store(

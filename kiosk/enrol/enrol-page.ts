@@ -8,11 +8,13 @@ import { customElement, state } from 'lit/decorators.js'
 import { keyed } from 'lit/directives/keyed.js'
 import type { NearStudent } from '#contract/look-alike'
 import { CURRENT_MODEL } from '#contract/model'
-import type { ConsentRequest, Session, Student } from '#contract/people'
+import type { ConsentRequest, ConsentText } from '#contract/consent'
+import type { Session, Student } from '#contract/people'
+import { seesFaces, type SchoolPolicy } from '#contract/policy'
 import { look, problemNote, waiting, wholePage } from '../staff/look.ts'
 import { SignedInPage, tellSignedOut } from '../staff/signed-in-page.ts'
 import { problemWords } from '../staff/wording.ts'
-import { isSignedOut, lessonsOn, saveConsent, saveTemplates, studentsAndModel, withdrawConsent } from '../sync/office.ts'
+import { consentTexts, isSignedOut, lessonsOn, saveConsent, saveTemplates, studentsAndModel, withdrawConsent } from '../sync/office.ts'
 import { Refused } from '../sync/request.ts'
 import { startVision, type Vision } from '../vision/vision.ts'
 import { templateOf } from './shots.ts'
@@ -92,6 +94,8 @@ export class EnrolPage extends SignedInPage {
   @state() private all: Student[] | undefined
   /** The model that the school uses, as the server says. */
   @state() private model: string = CURRENT_MODEL
+  @state() private policy: SchoolPolicy = 'default'
+  @state() private texts: ConsentText[] = []
   @state() private timeZone: string | undefined
   @state() private picked: string | undefined = pickedOf(location.hash)
   @state() private problem: string | undefined
@@ -141,14 +145,16 @@ export class EnrolPage extends SignedInPage {
 
   override updated(changed: PropertyValues): void {
     const student = this.all?.find(({ student_id }) => student_id === this.picked)
-    if (student && this.wantsShots(student) && this.visionProblem === undefined) void this.see()
+    if (student && seesFaces(this.policy) && this.wantsShots(student) && this.visionProblem === undefined) void this.see()
     if (changed.has('picked') || changed.has('done')) this.renderRoot.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true })
   }
 
   private readonly load = async (): Promise<void> => {
     this.problem = undefined
     try {
-      const [{ students: all, model }, { time_zone }] = await Promise.all([studentsAndModel(), lessonsOn(undefined)])
+      const [{ students: all, model, policy }, { time_zone }, { texts }] = await Promise.all([studentsAndModel(), lessonsOn(undefined), consentTexts()])
+      this.texts = texts
+      this.policy = policy
       this.all = all
       this.model = model
       this.timeZone = time_zone
@@ -242,6 +248,13 @@ export class EnrolPage extends SignedInPage {
       if (this.problem !== undefined) return html`${problemNote(this.problem, this.load)}`
       return waiting('Loading the students…')
     }
+    if (!seesFaces(this.policy)) {
+      return html`<div class="note">
+        <h1>No faces are enrolled here</h1>
+        <p>The school’s policy is “no biometrics”: no photo is taken, and nothing made of a face is kept. Students are marked by <a href="/office#/pins">PIN</a>, by <a href="/office#/cards">card</a>, or by their teacher.</p>
+        <p>The privacy officer sets the policy.</p>
+      </div>`
+    }
     if (this.model !== CURRENT_MODEL) return this.renderOtherModel()
     const { all, picked } = this
     const student = all.find(({ student_id }) => student_id === picked)
@@ -295,6 +308,7 @@ export class EnrolPage extends SignedInPage {
           student_id,
           html`<consent-step
             .student=${student}
+            .texts=${this.texts}
             .timeZone=${this.timeZone}
             ?busy=${this.busy}
             @give=${(event: CustomEvent<ConsentRequest>) => this.write(() => saveConsent(student_id, event.detail))}

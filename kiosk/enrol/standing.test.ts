@@ -12,8 +12,10 @@ const person = (student_id: string, first_name: string, last_name: string, o: Pa
   email: null,
   course_ids: [],
   consent: null,
+  guardian_required: false,
   templates: [],
   pin_set_at: null,
+  card_made_at: null,
   ...o,
 })
 
