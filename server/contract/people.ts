@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { CourseId, Instant, StudentId } from './ids.ts'
 import { NearStudent } from './look-alike.ts'
 import { DEFAULT_MODEL, ModelEmbedding } from './model.ts'
+import { SchoolPolicy } from './policy.ts'
 
 export const Name = z.string().trim().min(1, 'must not be empty').max(100)
 
@@ -12,11 +13,16 @@ export const Student = z.object({
   last_name: z.string(),
   email: z.string().nullable(),
   course_ids: z.array(CourseId),
+  /** In force; null: none. The whole ledger is consent.ts' matter. */
   consent: z.object({ statement: z.string(), given_by: z.string(), given_at: Instant }).nullable(),
+  /** Whether a guardian must consent for this student. */
+  guardian_required: z.boolean().default(false),
   /** Templates on record, by model. Never the templates themselves. */
   templates: z.array(z.object({ model: z.string(), count: z.int(), enrolled_at: Instant })),
   /** When the PIN was set; null: the student has none. Never the PIN itself. */
   pin_set_at: Instant.nullable().default(null),
+  /** When the card in force was made; null: the student has none. Never what stands on it. */
+  card_made_at: Instant.nullable().default(null),
 })
 export type Student = z.infer<typeof Student>
 
@@ -25,6 +31,8 @@ export const Students = z.object({
   students: z.array(Student),
   /** The embedding model that this school uses: whoever enrols makes templates of it, or of none. */
   model: z.string().default(DEFAULT_MODEL),
+  /** The school's: under `no-biometrics` nobody is enrolled. */
+  policy: SchoolPolicy.default('default'),
 })
 
 /** Body of `PUT /api/v1/students/{id}`: adds the student, or changes the name and address. */
@@ -40,15 +48,6 @@ export const Courses = z.object({ courses: z.array(Course) })
 
 /** Body of `PUT /api/v1/courses/{id}/students`: who is enrolled from now on, replaced whole. */
 export const EnrolmentRequest = z.object({ student_ids: z.array(StudentId).max(5000) })
-
-/** Body of `PUT /api/v1/students/{id}/consent`. `DELETE` withdraws it and erases every template. */
-export const ConsentRequest = z.object({
-  /** The words that were agreed to. */
-  statement: z.string().trim().min(3, 'must say what was agreed to').max(2000),
-  /** Who agreed: the student or, where needed, the guardian. */
-  given_by: z.string().trim().min(1, 'must name who gave it').max(200),
-})
-export type ConsentRequest = z.infer<typeof ConsentRequest>
 
 /** Body of `PUT /api/v1/students/{id}/templates`: replaces the student's templates of these models. Refused without consent on record. */
 export const TemplatesRequest = z.object({
@@ -88,8 +87,25 @@ export type PinRequest = z.infer<typeof PinRequest>
 export const NewPin = z.object({ pin: Pin, student: Student })
 export type NewPin = z.infer<typeof NewPin>
 
-/** Body of `POST /api/v1/session`; answers with a cookie. `DELETE` signs out, `GET` says who is signed in. */
-export const SignIn = z.object({ username: z.string().trim().min(1).max(100), password: z.string().min(1).max(200) })
+/** Of an app that shows codes, or one of the recovery codes: spaces and dashes do not count. */
+export const SecondFactorCode = z
+  .string()
+  .max(40)
+  .regex(/^[\s-]*(?:(?:\d[\s-]*){6}|(?:[a-zA-Z0-9][\s-]*){16})$/, 'must be the 6 digits that the app shows, or a recovery code of 16 characters')
 
-export const Session = z.object({ username: z.string(), role: z.enum(['office', 'teacher']) })
+/** As it is compared. */
+export const plainFactorCode = (code: string): string => code.replaceAll(/[\s-]/g, '').toLowerCase()
+
+/** Body of `POST /api/v1/session`, where `code` is of the second factor, if there is one; answers with a cookie. `DELETE` signs out, `GET` says who is signed in. */
+export const SignIn = z.object({ username: z.string().trim().min(1).max(100), password: z.string().min(1).max(200), code: SecondFactorCode.optional() })
+
+/**
+ * office: people, devices, enrolment, registers, settings, accounts. teacher: the courses that they teach. privacy: consents,
+ * erasure, exports, the audit and the policies, but no register. student: themself.
+ */
+export const AccountRole = z.enum(['office', 'teacher', 'privacy', 'student'])
+export type AccountRole = z.infer<typeof AccountRole>
+
+/** `student_id`: of a student's account alone, whose it is. */
+export const Session = z.object({ username: z.string(), role: AccountRole, student_id: StudentId.optional() })
 export type Session = z.infer<typeof Session>
