@@ -6,6 +6,11 @@
  * very moment; where it has a body, the proxy cannot send it again. So 1. /readyz says no, and every answer ends
  * its connection, while everything is still answered; 2. when the proxy has had the time to ask /readyz, the port
  * closes, and what is under way is finished. An idle connection stays open longer than a proxy keeps one.
+ *
+ * [Note: Slow clients] A connection that has not said what it wants within HEADERS_MS, or not all of it within REQUEST_MS, is answered 408 and closed;
+ * one on which nothing moves in either direction for SILENCE_MS, because nobody reads what is sent, is closed too. What is sent is made
+ * no faster than it is read, so a client that never reads costs one answer's memory, and that not for long. A live line moves every twenty seconds.
+ * Connections are counted in all and not by address: a school's thousand kiosks may stand behind one.
  */
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
@@ -31,18 +36,32 @@ export type Fetch = (request: Request, env: unknown) => Response | Promise<Respo
 
 /** Caddy is told to keep one for 30 seconds; Node's own default of 5 would close it first. */
 const KEEP_ALIVE_MS = 65_000
-/** A request that takes longer to arrive is no request. */
-const REQUEST_TIMEOUT_MS = 60_000
+/** How long a client may take; see [Note: Slow clients]. */
+export interface Patience {
+  headersMs: number
+  requestMs: number
+  silenceMs: number
+  /** How often it is looked who is over time. */
+  checkMs: number
+}
+
+/** The longest body takes 134 kbit/s to arrive in time; live lines ping every 20 s. */
+const PATIENCE: Patience = { headersMs: 15_000, requestMs: 60_000, silenceMs: 90_000, checkMs: 5_000 }
+/** Of a thousand kiosks and all the pages that a school has open, several times. */
+const MAX_CONNECTIONS = 10_000
 
 /** @throws PortRefused */
-export async function listen(host: string, port: number, untilServed: Fetch): Promise<Listener> {
+export async function listen(host: string, port: number, untilServed: Fetch, patience: Patience = PATIENCE): Promise<Listener> {
   let current = untilServed
   let last = false
   const answer = getRequestListener((request, env) => current(request, env))
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, (incoming, outgoing) => {
+  const options = { headersTimeout: patience.headersMs, requestTimeout: patience.requestMs, connectionsCheckingInterval: patience.checkMs, keepAliveTimeout: KEEP_ALIVE_MS }
+  const server = createServer(options, (incoming, outgoing) => {
     if (last) outgoing.setHeader('connection', 'close')
     void answer(incoming, outgoing)
   })
+  server.setTimeout(patience.silenceMs)
+  server.maxConnections = MAX_CONNECTIONS
   await bind(server, host, port)
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('a TCP server has an address with a port')

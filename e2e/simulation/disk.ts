@@ -10,7 +10,7 @@ import type { StoreState } from '#contract/device'
 import { redate } from '../../kiosk/attendance/redate.ts'
 import { hasLapsed, withoutTemplates } from '../../kiosk/store/roster.ts'
 import { storeFailure } from '../../kiosk/store/store-failed.ts'
-import type { MarkKey, Pairing, SavedMark, SavedRoster, Store } from '../../kiosk/store/store.ts'
+import type { MarkKey, Pairing, PairingTry, SavedMark, SavedRoster, Store } from '../../kiosk/store/store.ts'
 import type { Chance } from './chance.ts'
 import type { Owner, VirtualTime } from './virtual-time.ts'
 
@@ -25,8 +25,11 @@ interface Count {
 /** Everything on the disk; a change makes another one. */
 interface Contents {
   readonly pairing: Pairing | undefined
+  readonly pairingTry?: PairingTry | undefined
   readonly offset: number
   readonly tries: Awaited<ReturnType<Store['savedPinTries']>>
+  /** The roster version that the roster has not reached. */
+  readonly behind: string | undefined
   readonly roster: SavedRoster | undefined
   readonly marks: ReadonlyMap<string, SavedMark>
   readonly count: Count
@@ -71,7 +74,7 @@ export function createDisk(o: DiskOptions, begun?: Contents): Disk {
 
   function empty(): Contents {
     const fence = uuid()
-    return { pairing: undefined, offset: 0, tries: new Map(), roster: undefined, marks: new Map(), count: { store_id: uuid(), made: 0, merged: 0, fence, next_fence: fence } }
+    return { pairing: undefined, offset: 0, tries: new Map(), behind: undefined, roster: undefined, marks: new Map(), count: { store_id: uuid(), made: 0, merged: 0, fence, next_fence: fence } }
   }
 
   /** What is on the disk for sure, and after it what was written since, in order. The last one is what is read. */
@@ -166,7 +169,9 @@ export function createDisk(o: DiskOptions, begun?: Contents): Disk {
 
     return {
       savedPairing: () => read(({ pairing }) => pairing),
-      savePairing: (pairing) => change('The pairing was not saved', 'strict', () => ({ put: { pairing }, said: undefined })),
+      savePairing: (pairing) => change('The pairing was not saved', 'strict', () => ({ put: { pairing, pairingTry: undefined }, said: undefined })),
+      savedPairingTry: () => read(({ pairingTry }) => pairingTry),
+      savePairingTry: (pairingTry) => change('The pairing was not saved', 'strict', () => ({ put: { pairingTry }, said: undefined })),
       forget: () =>
         change('The roster was not erased', 'strict', (contents) => ({
           put: { roster: undefined, tries: new Map(), marks: new Map([...contents.marks].filter(([, mark]) => mark.state !== 'stored')) },
@@ -242,6 +247,8 @@ export function createDisk(o: DiskOptions, begun?: Contents): Disk {
       saveClockOffset: (offset) => change('The clock was not saved', 'relaxed', () => ({ put: { offset }, said: undefined })),
       savedPinTries: () => read(({ tries }) => tries),
       savePinTries: (tries) => change('The wrong PINs were not saved', 'strict', () => ({ put: { tries }, said: undefined })),
+      savedBehind: () => read(({ behind }) => behind),
+      saveBehind: (behind) => change('The version of the roster was not saved', 'strict', () => ({ put: { behind }, said: undefined })),
       persisted: () => read(() => true),
       close() {},
     }

@@ -3,26 +3,34 @@
  * in the same database. Knows no kiosk and no network.
  */
 import { createHash } from 'node:crypto'
-import { DEFAULT_MODEL } from '#contract/model'
+import { DEFAULT_MODEL, EMBEDDING_LENGTH } from '#contract/model'
 import { connect } from '../../db/connect.ts'
 import type { Database } from '../../db/connect.ts'
 import { allDevices } from '../../db/devices.ts'
 import type { KeyedDevice } from '../../db/devices.ts'
+import { createKeyring } from '../../db/keyring.ts'
 import { insertMarks } from '../../db/marks.ts'
 import type { NewMark } from '../../db/marks.ts'
 import { migrate } from '../../db/migrate.ts'
+import { openKeyring } from '../../db/open-keyring.ts'
 import { ensureMonths } from '../../db/partitions.ts'
+import { sealTemplate } from '../../db/sealed-templates.ts'
 import { setAside } from '../../db/set-aside.ts'
+import { openAudit } from '../../server/audit.ts'
 import { createApp } from '../../server/app.ts'
 import { createGroupCommit } from '../../server/intake/group-commit.ts'
 import { IntakeFull } from '../../server/intake/intake.ts'
 import type { Intake, TakenOutcome } from '../../server/intake/intake.ts'
 import type { LogEvent } from '../../server/log.ts'
+import { openSchoolKey } from '../../server/school-key.ts'
 import type { Asked, Answered } from './network.ts'
 import { FIRST_DATE, LAST_DATE } from './plan.ts'
 import type { Plan } from './plan.ts'
 
 export const API_KEY = 'simulation-api-key'
+const SCHOOL_KEY = openSchoolKey('simulation-school-key'.padEnd(43, '-'))
+const KEYRING_KEYS = { now: SCHOOL_KEY.derive('templates') }
+const KEYRING = createKeyring(KEYRING_KEYS)
 
 /** What a world is for its school. */
 export interface Guest {
@@ -72,6 +80,7 @@ export interface SchoolRecord {
 export async function openSchool(cluster: string, name: string): Promise<School> {
   const db = await freshDatabase(cluster, name)
   await migrate(db)
+  await openKeyring(db, KEYRING_KEYS)
   for (const date of [FIRST_DATE, LAST_DATE]) await ensureMonths(db, new Date(date))
   const tables = await prepare(db)
   let guest: Guest | undefined
@@ -85,6 +94,7 @@ export async function openSchool(cluster: string, name: string): Promise<School>
     db,
     devices: {
       byKey: (key) => Promise.resolve(known.find(({ key_sha256 }) => key_sha256 === sha256(key))),
+      byKeyHash: (hash) => Promise.resolve(known.find(({ key_sha256 }) => key_sha256 === hash)),
       byId: (id) => Promise.resolve(known.find(({ device_id }) => device_id === id)),
       reload,
       close() {},
@@ -93,6 +103,9 @@ export async function openSchool(cluster: string, name: string): Promise<School>
     now,
     settings: { false_accept_budget: 0.003, score_floor: 0.5, recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
     model: DEFAULT_MODEL,
+    schoolKey: SCHOOL_KEY,
+    keyring: KEYRING,
+    audit: openAudit({ db, key: SCHOOL_KEY.derive('audit'), now }),
     apiKey: API_KEY,
     appVersion: 'simulated',
     appDir: undefined,
@@ -226,10 +239,31 @@ async function prepare(db: Database): Promise<string[]> {
 const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`
 const rows = (each: string[]): string => each.join(', ')
 
+interface Face {
+  template_id: string
+  /** Both as SQL has them. */
+  wrapped: string
+  sealed: string
+}
+
+/** Sealed once, for all worlds: sealing draws at random, and a world must not. */
+const faces = new Map<string, Face>()
+
+function faceOf(student_id: string): Face {
+  const known = faces.get(student_id)
+  if (known) return known
+  const template_id = `00000000-0000-4000-8000-${String(faces.size + 1).padStart(12, '0')}`
+  const key = createHash('sha256').update(student_id).digest()
+  const embedding = Float32Array.from({ length: EMBEDDING_LENGTH[DEFAULT_MODEL] }, (_, i) => (i === faces.size ? 1 : 0))
+  const asSql = (bytes: Buffer): string => `\\x${bytes.toString('hex')}`
+  const face = { template_id, wrapped: asSql(KEYRING.wrapKey(student_id, key)), sealed: asSql(sealTemplate(key, { template_id, student_id, model: DEFAULT_MODEL }, embedding)) }
+  faces.set(student_id, face)
+  return face
+}
+
 /** One round trip, and so one transaction: the world before is cleared, and this one's school is there, with no trigger run. */
 function schoolAsSql(plan: Plan): string {
   const since = quoted(new Date(plan.startsAt - 30 * 86_400_000).toISOString())
-  const embedding = (place: number): string => `\\x${Array.from({ length: 192 }, (_, i) => (i === place ? '0000803f' : '00000000')).join('')}`
   const enrolled = Object.entries(plan.enrolled).flatMap(([course, students]) => students.map((student) => `(${quoted(student)}, ${quoted(course)}, ${since})`))
   return [
     'SELECT simulation.clear()',
@@ -245,9 +279,11 @@ function schoolAsSql(plan: Plan): string {
     `INSERT INTO devices (device_id, classroom_id, key_sha256) VALUES ${rows(plan.kiosks.map(({ device_id, room_id, key }) => `(${quoted(device_id)}, ${quoted(room_id)}, '\\x${sha256(key)}')`))}`,
     ...(plan.consenting.length > 0
       ? [
-          `INSERT INTO consents (student_id, statement, given_by, given_at) VALUES ${rows(plan.consenting.map((student) => `(${quoted(student)}, 'yes', 'a guardian', ${since})`))}`,
-          `INSERT INTO templates (template_id, student_id, model, embedding, enrolled_at) VALUES ${rows(
-            plan.consenting.map((student, i) => `('00000000-0000-4000-8000-${String(i + 1).padStart(12, '0')}', ${quoted(student)}, ${quoted(DEFAULT_MODEL)}, '${embedding(i)}', ${since})`),
+          `INSERT INTO consent_texts (text_id, version, language, words, made_at, made_by) VALUES ('own-words', 1, 'und', 'yes', ${since}, 'simulation') ON CONFLICT DO NOTHING`,
+          `INSERT INTO consents (student_id, statement, text_id, text_version, language, given_by, given_at, recorded_at) VALUES ${rows(plan.consenting.map((student) => `(${quoted(student)}, 'yes', 'own-words', 1, 'und', 'a guardian', ${since}, ${since})`))}`,
+          `INSERT INTO keyring.students (student_id, wrapped) VALUES ${rows(plan.consenting.map((student) => `(${quoted(student)}, '${faceOf(student).wrapped}')`))} ON CONFLICT (student_id) DO UPDATE SET wrapped = EXCLUDED.wrapped`,
+          `INSERT INTO templates (template_id, student_id, model, sealed, enrolled_at) VALUES ${rows(
+            plan.consenting.map((student) => `('${faceOf(student).template_id}', ${quoted(student)}, ${quoted(DEFAULT_MODEL)}, '${faceOf(student).sealed}', ${since})`),
           )}`,
         ]
       : []),

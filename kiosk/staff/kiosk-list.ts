@@ -4,13 +4,14 @@ import { customElement, property, state } from 'lit/decorators.js'
 import { repeat } from 'lit/directives/repeat.js'
 import type { Kiosk, KioskAlarm, Kiosks, Operations } from '#contract/kiosks'
 import type { Session } from '#contract/people'
-import { clearFence, closeAlarm, isSignedOut, kiosks, operations } from '../sync/office.ts'
-import { CAMERA_WORD, alarmWords, cameraFails, clockWords, heardWords, marksWords, serverTroubles, silentWords } from './kiosk-wording.ts'
+import { clearFence, closeAlarm, isSignedOut, kiosks, operations, revokeKiosk, wantKey } from '../sync/office.ts'
+import { CAMERA_WORD, alarmWords, cameraFails, clockWords, heardWords, keyWords, marksWords, serverTroubles, silentWords } from './kiosk-wording.ts'
 import { look, problemNote, waiting } from './look.ts'
 import { hashOf } from './route.ts'
 import { tellSignedOut } from './signed-in-page.ts'
 import { problemWords, timeToTheSecond } from './wording.ts'
 import './asked-twice.ts'
+import './pairing-code.ts'
 
 /** Kiosks beat once a minute. */
 const REFRESH_MS = 30_000
@@ -70,6 +71,11 @@ export class KioskList extends LitElement {
         font-weight: var(--weight-strong);
         overflow-wrap: anywhere;
       }
+      td.key .row {
+        flex-wrap: wrap;
+        gap: var(--space-2);
+        margin-top: var(--space-1);
+      }
       .about {
         display: none;
       }
@@ -104,6 +110,9 @@ export class KioskList extends LitElement {
           justify-content: space-between;
           gap: var(--space-4);
           padding-block: 0.1rem;
+        }
+        td.key {
+          flex-wrap: wrap;
         }
         .about {
           display: inline;
@@ -176,7 +185,7 @@ export class KioskList extends LitElement {
     const { answer } = this
     return html`<h1>Kiosks</h1>
       ${problemNote(this.problem, this.load)}
-      ${answer ? html`${this.renderNeeds(answer)} ${renderTable(answer)}` : this.problem === undefined ? waiting('Loading the kiosks…') : nothing}
+      ${answer ? html`${this.renderNeeds(answer)} ${this.renderTable(answer)}` : this.problem === undefined ? waiting('Loading the kiosks…') : nothing}
       <div class="hidden-words" aria-live="polite">${this.announcement}</div>`
   }
 
@@ -222,37 +231,58 @@ export class KioskList extends LitElement {
           </asked-twice>`}
     </div>`
   }
-}
 
-function renderTable({ kiosks, now, time_zone, app_version }: Kiosks): TemplateResult {
-  if (kiosks.length === 0) return html`<h2>All kiosks</h2><p class="note">The school has no kiosks yet.</p>`
-  return html`<h2>All kiosks</h2>
-    <table class="card" role="table">
-      <caption class="soft small">As they last told, once a minute. As it was at ${timeToTheSecond(now, time_zone)}.</caption>
-      <thead role="rowgroup">
-        <tr role="row">
-          ${['Kiosk', 'Last heard', 'Camera', 'Marks', 'Its clock', 'Roster', 'Storage', 'App'].map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        ${repeat(
-          kiosks,
-          ({ device_id }) => device_id,
-          (kiosk) => html`<tr role="row">
-            <th role="rowheader" scope="row">
-              <b>${kiosk.room_name}</b><br />
-              <span class="soft small">${kiosk.device_id} · ${kiosk.room_id}</span>
-              ${kiosk.fenced_at === null ? nothing : html`<span class="pill absent">fenced</span>`} ${kiosk.revoked_at === null ? nothing : html`<span class="pill excused">revoked</span>`}
-            </th>
-            ${cell('Last heard', heardWords(kiosk.last_seen_at, now, time_zone))} ${cell('Camera', kiosk.camera && CAMERA_WORD[kiosk.camera], cameraFails(kiosk.camera))}
-            ${cell('Marks', marksWords(kiosk), (kiosk.refused_marks ?? 0) > 0)} ${cell('Its clock', clockWords(kiosk.clock_offset_ms))}
-            ${cell('Roster', kiosk.roster_pulled_at && heardWords(kiosk.roster_pulled_at, now, time_zone))}
-            ${cell('Storage', kiosk.storage_persisted === null ? null : kiosk.storage_persisted ? 'kept' : 'may be evicted')}
-            ${cell('App', kiosk.app_version && `${kiosk.app_version}${kiosk.app_version === app_version ? '' : ' (not the newest)'}`)}
-          </tr>`,
-        )}
-      </tbody>
-    </table>`
+  /** What the office does about the kiosk's right to be one. */
+  private renderKey({ device_id, room_id, room_name, revoked_at, key_wanted }: Kiosk): TemplateResult {
+    const of = `${device_id} in ${room_name}`
+    return html`<div class="row">
+      ${revoked_at !== null || key_wanted
+        ? nothing
+        : html`<button ?disabled=${this.busy} @click=${() => this.do(() => wantKey(device_id), `${room_name}: the kiosk draws a new key at its next beat.`)}>New key<span class="hidden-words"> for ${of}</span></button>`}
+      <pairing-code label="Pair anew…" of=${of} .roomId=${room_id} .deviceId=${device_id}></pairing-code>
+      ${revoked_at === null
+        ? html`<asked-twice danger label="Revoke…" of=${of} yes="Revoke it" ?busy=${this.busy} @sure=${() => this.do(() => revokeKiosk(device_id), `${room_name}: the kiosk was revoked.`)}>
+            <p>Its key opens nothing any more. At its next contact, within a minute where it is on, it erases every name and face; marks that it has not sent yet it keeps, and sends once it is paired again.</p>
+          </asked-twice>`
+        : nothing}
+    </div>`
+  }
+
+  private renderTable({ kiosks, now, time_zone, app_version }: Kiosks): TemplateResult {
+    if (kiosks.length === 0) return html`<h2>All kiosks</h2><p class="note">The school has no kiosks yet.</p>`
+    return html`<h2>All kiosks</h2>
+      <table class="card" role="table">
+        <caption class="soft small">As they last told, once a minute. As it was at ${timeToTheSecond(now, time_zone)}.</caption>
+        <thead role="rowgroup">
+          <tr role="row">
+            ${['Kiosk', 'Last heard', 'Camera', 'Marks', 'Its clock', 'Roster', 'Storage', 'App', 'Key'].map((name) => html`<th role="columnheader" scope="col">${name}</th>`)}
+          </tr>
+        </thead>
+        <tbody role="rowgroup">
+          ${repeat(
+            kiosks,
+            ({ device_id }) => device_id,
+            (kiosk) => html`<tr role="row">
+              <th role="rowheader" scope="row">
+                <b>${kiosk.room_name}</b><br />
+                <span class="soft small">${kiosk.device_id} · ${kiosk.room_id}</span>
+                ${kiosk.fenced_at === null ? nothing : html`<span class="pill absent">fenced</span>`} ${kiosk.revoked_at === null ? nothing : html`<span class="pill excused">revoked</span>`}
+              </th>
+              ${cell('Last heard', heardWords(kiosk.last_seen_at, now, time_zone))} ${cell('Camera', kiosk.camera && CAMERA_WORD[kiosk.camera], cameraFails(kiosk.camera))}
+              ${cell('Marks', marksWords(kiosk), (kiosk.refused_marks ?? 0) > 0)} ${cell('Its clock', clockWords(kiosk.clock_offset_ms))}
+              ${cell('Roster', kiosk.roster_pulled_at && heardWords(kiosk.roster_pulled_at, now, time_zone))}
+              ${cell('Storage', kiosk.storage_persisted === null ? null : kiosk.storage_persisted ? 'kept' : 'may be evicted')}
+              ${cell('App', kiosk.app_version && `${kiosk.app_version}${kiosk.app_version === app_version ? '' : ' (not the newest)'}`)}
+              <td role="cell" class="key small">
+                <span class="about" aria-hidden="true">Key</span>
+                <span>${keyWords(kiosk, now, time_zone)}</span>
+                ${this.renderKey(kiosk)}
+              </td>
+            </tr>`,
+          )}
+        </tbody>
+      </table>`
+  }
 }
 
 /** `words` null: it has not said. */

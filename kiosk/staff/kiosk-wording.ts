@@ -38,6 +38,13 @@ export function clockWords(offsetMs: number | null): string | null {
   return `${durationWords(Math.abs(offsetMs))} ${offsetMs > 0 ? 'slow' : 'fast'}`
 }
 
+/** Since when it has the key that it proves itself by. */
+export function keyWords({ key_drawn_at, key_wanted, revoked_at }: Pick<Kiosk, 'key_drawn_at' | 'key_wanted' | 'revoked_at'>, now: string, timeZone: string): string {
+  if (revoked_at !== null) return `opens nothing since ${heardWords(revoked_at, now, timeZone)}`
+  const since = key_drawn_at === null ? 'from a link' : `drawn ${heardWords(key_drawn_at, now, timeZone)}`
+  return key_wanted ? `${since}; a new one is asked for` : since
+}
+
 export const CAMERA_WORD: Record<CameraState, string> = {
   off: 'off (no lesson)',
   starting: 'starting',
@@ -117,6 +124,8 @@ export function reasonWords({ code, reason, says }: Pick<SetAside, 'code' | 'rea
       return `The school has no course ${says.course_id ?? ''}. Add the course first; then it can be recorded.`
     case 'unknown_lesson':
       return says.held_on === null ? `It fits no lesson: ${reason}.` : `It names a lesson that it does not fit: ${reason}.`
+    case 'other_room':
+      return `It came from a kiosk of another room: ${reason}. Record it if you know why, such as a class that met elsewhere for once.`
     case 'timestamp_out_of_range':
       return `Its time cannot be right: ${at ?? reason}. Perhaps the clock of the device was wrong.`
     case 'set_aside':
