@@ -56,6 +56,21 @@ function markOf(disk: Disk, sequence: number, salt: number): NewMark {
   }
 }
 
+describe('a minute is watched once', () => {
+  test('however often a kiosk beats: one that beats every 45 seconds, or every 20, has watched a lesson no longer than one that beats every minute', async () => {
+    const [lesson] = await db.sql<{ lesson_id: string; held_on: string; starts_at: string }[]>`
+      SELECT lesson_id, held_on::text AS held_on, to_json(starts_at)#>>'{}' AS starts_at FROM lessons_on((${NOW.toISOString()}::timestamptz AT TIME ZONE (SELECT time_zone FROM school))::date) WHERE classroom_id = 'LAB-301' ORDER BY starts_at LIMIT 1`
+    for (const everySeconds of [60, 45, 20]) {
+      await db.sql`DELETE FROM lesson_watches`
+      for (let second = 3; second < 1_800; second += everySeconds) {
+        const { lesson_id, held_on, starts_at } = lesson!
+        await saveHeartbeat(db, { device_id: 'pi-lab301', camera: 'live', model: 'mobilefacenet-192-r1', lesson: { lesson_id, held_on } }, new Date(Date.parse(starts_at) + second * 1_000))
+      }
+      expect(await db.sql`SELECT beats FROM lesson_watches`, `every ${everySeconds} s`).toEqual([{ beats: 30 }])
+    }
+  })
+})
+
 describe('a kiosk alone raises no alarm', () => {
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ do: fc.constant('mark' as const) }) },

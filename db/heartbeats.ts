@@ -1,5 +1,5 @@
 /**
- * What a kiosk tells of itself once a minute: kept as its newest word, counted as watching a lesson, and compared with what
+ * What a kiosk tells of itself every 45 seconds: kept as its newest word, counted as watching a lesson, and compared with what
  * the record holds of its storage. Knows no screen that shows an alarm and no person who closes it: alarms.ts.
  *
  * [Note: What a storage's heartbeat proves]
@@ -13,12 +13,17 @@
  *    under way; after that it is another copy's, too.
  */
 import type { Heartbeat, StoreState } from '#contract/device'
+import type { SchoolPolicy } from '#contract/policy'
 import type postgres from 'postgres'
 import type { Database } from './connect.ts'
+import { confirmForgotten } from './forgettings.ts'
 import { iso } from './registers.ts'
 import { storableJson } from './storable.ts'
 
-/** A kiosk beats once a minute; what comes sooner than this after the last counted beat is a repeat and proves no more watching. */
+/**
+ * [Note: A minute is watched once] A lesson's beats are held against its minutes (register_taken), so at most one is counted in each minute of the
+ * clock, however often a kiosk beats. And what comes sooner than this after the last counted one is a repeat.
+ */
 const SECONDS_BETWEEN_BEATS = 30
 /** A kiosk's clock and the server's differ; a beat so shortly before or after the lesson is still of it. */
 const BEAT_GRACE_SECONDS = 60
@@ -26,8 +31,8 @@ const BEAT_GRACE_SECONDS = 60
 const LONGEST_LATE_MS = 10 * 60_000
 
 /**
- * Keeps the newest heartbeat of the device, with what it proves, in one transaction. A beat with a live camera and a loaded model, sent while the
- * lesson that it names is on in the device's own room, also counts as watching that lesson.
+ * Keeps the newest heartbeat of the device, with what it proves, in one transaction. A beat of a kiosk that can mark whoever comes, sent while
+ * the lesson that it names is on in the device's own room, also counts as watching that lesson.
  * `fenced`: two copies of its storage are in use, and nobody has said yet which is right; of such a beat nothing but that it came is kept.
  */
 export async function saveHeartbeat(db: Database, beat: Heartbeat, receivedAt: Date): Promise<'kept' | 'fenced'> {
@@ -41,9 +46,23 @@ export async function saveHeartbeat(db: Database, beat: Heartbeat, receivedAt: D
     if (!device) return 'kept'
     if (device.fenced) return 'fenced'
     if (beat.store && (await saveStore(sql, beat.device_id, beat.store, receivedAt)) === 'copied') return 'fenced'
-    if (beat.camera === 'live' && beat.model && beat.lesson) await countWatching(sql, beat.device_id, beat.lesson, at)
+    if (beat.roster_version !== undefined) await confirmForgotten(sql, beat.device_id, beat.roster_version, receivedAt)
+    if (beat.lesson && (await takesRegister(sql, beat))) await countWatching(sql, beat.device_id, beat.lesson, at)
     return 'kept'
   }) as Promise<'kept' | 'fenced'>
+}
+
+/**
+ * [Note: Who takes a register] Only a kiosk that can mark every student who comes says something by marking nobody. Under `default` that needs a live
+ * camera and a loaded model. Under `verify-only` the camera rests until somebody has typed a PIN or shown a card: at rest it says `off`, and if it
+ * did not work when it was wanted it says so; the model must be loaded. Under `no-biometrics` there is nothing to fail but the kiosk itself: it names the
+ * lesson on its screen. A kiosk that has not heard of a change of policy works as before, and with a live camera it counts under each.
+ */
+async function takesRegister(sql: postgres.TransactionSql, { camera, model }: Heartbeat): Promise<boolean> {
+  if (camera === 'live' && model) return true
+  if (camera !== 'off' && camera !== 'starting') return false
+  const [school] = await sql<{ policy: SchoolPolicy }[]>`SELECT policy FROM school`
+  return school?.policy === 'no-biometrics' ? camera === 'off' : school?.policy === 'verify-only' && Boolean(model)
 }
 
 async function countWatching(sql: postgres.TransactionSql, device_id: string, { held_on, lesson_id }: { held_on: string; lesson_id: string }, at: string): Promise<void> {
@@ -57,7 +76,8 @@ async function countWatching(sql: postgres.TransactionSql, device_id: string, { 
       AND ${at}::timestamptz >= l.starts_at - ${BEAT_GRACE_SECONDS} * interval '1 second'
       AND ${at}::timestamptz < l.ends_at + ${BEAT_GRACE_SECONDS} * interval '1 second'
     ON CONFLICT (held_on, lesson_id, device_id) DO UPDATE SET last_at = excluded.last_at, beats = w.beats + 1
-    WHERE excluded.last_at >= w.last_at + ${SECONDS_BETWEEN_BEATS} * interval '1 second'`
+    WHERE excluded.last_at >= w.last_at + ${SECONDS_BETWEEN_BEATS} * interval '1 second'
+      AND date_trunc('minute', excluded.last_at) > date_trunc('minute', w.last_at)`
 }
 
 /** A pair of fences that a storage presented; null: it has not told any, or a person has said that whatever comes next is right. */

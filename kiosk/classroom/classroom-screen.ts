@@ -6,9 +6,11 @@
 import { LitElement, css, html, nothing } from 'lit'
 import { customElement, property, state } from 'lit/decorators.js'
 import './ask-card.ts'
+import './check-view.ts'
 import './greeting-strip.ts'
 import './header-bar.ts'
 import './live-stage.ts'
+import './name-grid.ts'
 import './notice-screen.ts'
 import './page.css'
 import './pin-panel.ts'
@@ -28,6 +30,7 @@ const POINTER_SHOWN_MS = 3_000
 
 /**
  * @fires diagnostics-shown - detail: boolean; the technician's panel was opened or closed.
+ * @fires card-wanted - somebody wants to hold their card before the camera; what the camera on demand then fires is told in check-view.ts.
  * @fires pin-opened - somebody wants to be marked by PIN; what the panel then fires is told in pin-panel.ts, and of the question in ask-card.ts.
  */
 @customElement('classroom-screen')
@@ -59,14 +62,59 @@ export class ClassroomScreen extends LitElement {
     const place = 'place' in shown ? shown.place : undefined
     return html`
       ${header(shown, place, () => this.showPanel(true))}
-      ${shown.screen === 'lesson' ? this.lesson(shown) : this.notice(shown)}
+      ${this.main(shown)}
       ${this.panelOpen && this.diagnostics
         ? html`<technician-panel .diagnostics=${this.diagnostics} .badge=${place?.badge} @closed=${() => this.showPanel(false)}></technician-panel>`
         : nothing}
     `
   }
 
-  private notice(shown: Exclude<ScreenState, { screen: 'lesson' }>) {
+  private main(shown: ScreenState) {
+    switch (shown.screen) {
+      case 'lesson':
+        return this.lesson(shown)
+      case 'desk':
+        return this.desk(shown)
+      case 'check':
+        return this.check(shown)
+      default:
+        return this.notice(shown)
+    }
+  }
+
+  /** Without a camera, or with one that rests: one's name and PIN, or one's card. */
+  private desk({ place, policy, waiting, present, enrolled, cards, greeting, pin }: Extract<ScreenState, { screen: 'desk' }>) {
+    if (isOpen(pin)) return pinPanel(pin)
+    const checks = policy === 'verify-only'
+    return html`
+      <main class="desk">
+        <section class="who" aria-labelledby="who">
+          <h2 id="who">${cards ? 'Touch your name or scan your card' : 'Touch your name, type your PIN'}</h2>
+          <name-grid compact .waiting=${waiting}></name-grid>
+        </section>
+        <present-list .present=${present} .enrolled=${enrolled} .withoutFace=${0} .timeZone=${place.timeZone} .empty=${'Whoever has come appears here.'}></present-list>
+        <div class="below">
+          <greeting-strip .greeting=${greeting && greetingOf(greeting, place)} .problem=${place.badge.storageProblem} .idle=${DESK_IDLE[policy]}></greeting-strip>
+          ${checks && cards
+            ? html`<button class="pin quiet" type="button" @click=${() => this.dispatchEvent(new CustomEvent('card-wanted'))}>${symbol('card')}<span>Card to the camera</span></button>`
+            : nothing}
+        </div>
+      </main>
+    `
+  }
+
+  private check({ place, check, greeting }: Extract<ScreenState, { screen: 'check' }>) {
+    return html`
+      <main class="check">
+        <check-view .check=${check}></check-view>
+        <div class="below">
+          <greeting-strip .greeting=${greeting && greetingOf(greeting, place)} .problem=${place.badge.storageProblem} .idle=${CHECK_IDLE[check.step]}></greeting-strip>
+        </div>
+      </main>
+    `
+  }
+
+  private notice(shown: Exclude<ScreenState, { screen: 'lesson' | 'desk' | 'check' }>) {
     const pin = 'pin' in shown ? shown.pin : undefined
     const place = 'place' in shown ? shown.place : undefined
     if (!pin || !place) return html`<notice-screen .notice=${noticeFor(shown)}></notice-screen>`
@@ -93,7 +141,7 @@ export class ClassroomScreen extends LitElement {
   private lesson({ place, video, faces, frameSize, present, enrolled, withoutFace, greeting, ask, pin }: Extract<ScreenState, { screen: 'lesson' }>) {
     if (isOpen(pin)) return pinPanel(pin)
     const { timeZone } = place
-    const greeted = greeting && { studentId: greeting.studentId, firstName: greeting.firstName, time: clockTime(greeting.markedAt, timeZone) }
+    const greeted = greeting && greetingOf(greeting, place)
     return html`
       <main .style=${`--aspect: ${aspect(frameSize)}`}>
         <live-stage .video=${video} .faces=${faces} .frameSize=${frameSize}></live-stage>
@@ -179,6 +227,37 @@ export class ClassroomScreen extends LitElement {
           'strip' 4.2rem
           / minmax(0, 1fr);
       }
+      main.desk,
+      main.check {
+        grid-template:
+          'who list' minmax(0, 1fr)
+          'strip strip' 3.4rem
+          / minmax(0, 2fr) minmax(0, 1fr);
+      }
+      main.check {
+        grid-template:
+          'who' minmax(0, 1fr)
+          'strip' 3.4rem
+          / minmax(0, 1fr);
+      }
+      .who,
+      check-view {
+        grid-area: who;
+      }
+      .who {
+        display: flex;
+        flex-direction: column;
+        gap: 0.35rem;
+        min-width: 0;
+        min-height: 0;
+        padding: 0.5rem 0.7rem;
+        border-radius: var(--radius);
+        background: var(--surface);
+      }
+      .who h2 {
+        font-size: 1.15rem;
+        line-height: 1.25;
+      }
       .pin {
         flex: none;
         display: flex;
@@ -238,9 +317,30 @@ export class ClassroomScreen extends LitElement {
             'list' minmax(0, 1fr)
             / minmax(0, 1fr);
         }
+        main.desk {
+          grid-template:
+            'who' minmax(0, 3fr)
+            'strip' 3.4rem
+            'list' minmax(0, 2fr)
+            / minmax(0, 1fr);
+        }
       }
     `,
   ]
+}
+
+const DESK_IDLE = {
+  'no-biometrics': { symbol: 'camera_off', words: 'No camera is used here. No PIN? Ask your teacher.' },
+  'verify-only': { symbol: 'camera', words: 'The camera opens only to check that it is you.' },
+} as const
+const CHECK_IDLE = {
+  face: { symbol: 'face', words: 'Only your own face is compared, with your own photos.' },
+  card: { symbol: 'card', words: 'Only the code on the card is read. No face is looked for.' },
+  failed: { symbol: 'keypad', words: 'Your teacher can mark you present at any time.' },
+} as const
+
+function greetingOf({ studentId, firstName, markedAt }: { studentId: string; firstName: string; markedAt: number }, { timeZone }: Place) {
+  return { studentId, firstName, time: clockTime(markedAt, timeZone) }
 }
 
 /** Steps that cover the lesson. */

@@ -5,7 +5,7 @@ import { differs } from './differs.ts'
 import type { Hint } from './held-hint.ts'
 import { look } from './look.ts'
 import { shrinkToFit } from './shrink-to-fit.ts'
-import { symbol, symbolStyle } from './symbols.ts'
+import { type SymbolName, symbol, symbolStyle } from './symbols.ts'
 import { HINT_WORDS } from './wording.ts'
 
 export interface Greeting {
@@ -15,12 +15,17 @@ export interface Greeting {
   time: string
 }
 
+/** Longer words are written smaller. */
+const LONG_IDLE = 30
+
 @customElement('greeting-strip')
 export class GreetingStrip extends LitElement {
   @property({ attribute: false, hasChanged: differs }) greeting: Greeting | undefined
   @property({ attribute: false }) hint: Hint | undefined
   /** Why nothing can be marked now; comes before everything else. */
   @property({ attribute: false }) problem: string | undefined
+  /** What to do where nothing else is to be said. */
+  @property({ attribute: false, hasChanged: differs }) idle: { symbol: SymbolName; words: string } = { symbol: 'face', words: 'Look into the camera' }
   @query('.hello') private hello!: HTMLElement | null
 
   override render() {
@@ -42,7 +47,7 @@ export class GreetingStrip extends LitElement {
       `
     }
     if (this.hint) return html`<p class="hint">${symbol(this.hint)}<span>${HINT_WORDS[this.hint]}</span></p>`
-    return html`<p class="idle">${symbol('face')}<span>Look into the camera</span></p>`
+    return html`<p class=${this.idle.words.length > LONG_IDLE ? 'idle long' : 'idle'}>${symbol(this.idle.symbol)}<span>${this.idle.words}</span></p>`
   }
 
   override updated(): void {
@@ -76,6 +81,10 @@ export class GreetingStrip extends LitElement {
       .idle {
         color: var(--ink-quiet);
         font-size: min(38cqh, 1.8rem);
+        line-height: 1.2;
+      }
+      .idle.long {
+        font-size: min(32cqh, 1.15rem);
       }
       .idle .symbol {
         width: 1.5em;

@@ -3,6 +3,8 @@ import { LitElement, css, html, nothing } from 'lit'
 import { customElement, property } from 'lit/decorators.js'
 import { differs } from './differs.ts'
 import { look } from './look.ts'
+import './pairing-pad.ts'
+import type { PairingStep } from './state.ts'
 import { type SymbolName, symbol, symbolStyle } from './symbols.ts'
 
 export interface Notice {
@@ -14,6 +16,8 @@ export interface Notice {
   steps?: readonly string[]
   /** The fault in the machine's own words. */
   problem?: string | undefined
+  /** A pairing code can be typed here. */
+  pairing?: PairingStep | undefined
   /** 0 to 1. */
   progress?: number
   /** What comes by itself, and when. */
@@ -26,7 +30,7 @@ export class NoticeScreen extends LitElement {
 
   override render() {
     if (!this.notice) return nothing
-    const { heading, text, steps, problem, progress, next } = this.notice
+    const { heading, text, steps, problem, pairing, progress, next } = this.notice
     return html`
       <div class="disc">${symbol(this.notice.symbol)}</div>
       <div class="words">
@@ -35,6 +39,7 @@ export class NoticeScreen extends LitElement {
         ${next ? html`<p class="next"><span class="time">${next.time}</span><span class="what" dir="auto">${next.what}</span></p>` : nothing}
         ${steps ? html`<ol>${steps.map((step) => html`<li>${step}</li>`)}</ol>` : nothing}
         ${problem ? html`<p class="problem">${problem}</p>` : nothing}
+        ${pairing ? html`<pairing-pad .step=${pairing}></pairing-pad>` : nothing}
         ${progress === undefined ? nothing : this.progressBar(progress)}
       </div>
     `
@@ -123,6 +128,21 @@ export class NoticeScreen extends LitElement {
         background: var(--surface-quiet);
         font-size: 1rem;
         font-weight: var(--weight-strong);
+      }
+      /* The keys of a pairing code need the room. */
+      .disc:has(+ .words pairing-pad) {
+        display: none;
+      }
+      .words:has(pairing-pad) {
+        gap: 0.4rem;
+        max-width: none;
+      }
+      .words:has(pairing-pad) h2 {
+        font-size: 1.5rem;
+      }
+      .words:has(pairing-pad) .text {
+        font-size: 1.05rem;
+        line-height: 1.3;
       }
       .problem {
         padding: 0.5rem 0.8rem;

@@ -38,21 +38,22 @@ const NO_CAMERA: Record<Extract<ScreenState, { screen: 'no_camera' }>['why'], No
   },
 }
 
-export function noticeFor(state: Exclude<ScreenState, { screen: 'lesson' }>): Notice {
+export function noticeFor(state: Exclude<ScreenState, { screen: 'lesson' | 'desk' | 'check' }>): Notice {
   switch (state.screen) {
     case 'not_paired':
       return {
         symbol: 'link',
         heading: 'This screen has no classroom yet',
-        text: '',
-        steps: ['Ask the school office for this room’s pairing link.', 'Open the link on this device.'],
-        problem: state.problem === undefined ? undefined : `The last link did not work: ${state.problem}`,
+        text: state.pairing === undefined ? '' : 'Ask the school office for this room’s pairing code and type it here, or open the link that comes with it.',
+        problem: state.problem,
+        pairing: state.pairing,
       }
     case 'revoked':
       return {
         symbol: 'off',
         heading: 'Switched off by the school office',
-        text: 'Names and faces have been removed from this device. To use it again, open a new pairing link from the office.',
+        text: 'Names and faces have been removed from this device. To use it again, type a new pairing code from the office.',
+        pairing: state.pairing,
       }
     case 'loading':
       return { symbol: 'face', heading: 'Getting ready', text: state.what, progress: state.progress }
@@ -66,6 +67,14 @@ export function noticeFor(state: Exclude<ScreenState, { screen: 'lesson' }>): No
     case 'no_lesson':
       return noLesson(state)
     case 'no_roster':
+      if (state.why === 'behind') {
+        return {
+          symbol: 'hourglass',
+          heading: 'The class list is being renewed',
+          text: `Faces are recognised again as soon as the new list has come. ${MEANWHILE}`,
+          steps: ['It comes by itself. Everyone already marked stays marked.'],
+        }
+      }
       return state.why === 'lapsed'
         ? {
             symbol: 'hourglass',

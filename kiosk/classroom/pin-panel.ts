@@ -1,13 +1,12 @@
 /**
- * The way to a mark without a face: one's name, then one's PIN. Shows what `PinPanel` says; the digits that are
+ * The way to a mark without a face: one's name, then one's PIN; and what is said of a card that made no mark. Shows what `PinPanel` says; the digits that are
  * being typed are known here alone, and gone when they are handed over.
  */
 import { LitElement, type TemplateResult, css, html, nothing } from 'lit'
 import { customElement, property, state } from 'lit/decorators.js'
-import { repeat } from 'lit/directives/repeat.js'
 import { differs } from './differs.ts'
 import { look } from './look.ts'
-import { inGroup, initialsOf } from './name-list.ts'
+import './name-grid.ts'
 import { shrinkToFit } from './shrink-to-fit.ts'
 import type { PinPanel as Panel, PinProblem, WaitingStudent } from './state.ts'
 import { symbol, symbolStyle } from './symbols.ts'
@@ -15,14 +14,12 @@ import { symbol, symbolStyle } from './symbols.ts'
 /** As many digits as a PIN may have: PinRequest of the contract. */
 const FEWEST_DIGITS = 4
 const MOST_DIGITS = 6
-/** So many names are seen at a glance; more get letters to choose by. */
-const LETTERS_FROM = 13
 
 type Digits = Extract<Panel, { step: 'digits' }>
 
 /**
  * All bubble out of the screen.
- * @fires pin-name-picked - detail: {studentId}.
+ * @fires pin-name-picked - detail: {studentId}; by name-grid.
  * @fires pin-entered - detail: {pin}.
  * @fires pin-back - one step back.
  * @fires pin-closed - away with it.
@@ -32,7 +29,6 @@ type Digits = Extract<Panel, { step: 'digits' }>
 export class PinPanelElement extends LitElement {
   @property({ attribute: false, hasChanged: differs }) panel: Panel | undefined
   @state() private typed = ''
-  @state() private initial: string | undefined
   private tries: number | undefined
   private shownStep: Panel['step'] | undefined
 
@@ -52,7 +48,6 @@ export class PinPanelElement extends LitElement {
     const tries = this.panel?.step === 'digits' ? this.panel.tries : undefined
     if (tries !== this.tries) this.typed = ''
     this.tries = tries
-    if (this.panel?.step !== 'names') this.initial = undefined
   }
 
   override updated(): void {
@@ -66,35 +61,25 @@ export class PinPanelElement extends LitElement {
     const { panel } = this
     if (panel?.step === 'names') return this.names(panel.waiting)
     if (panel?.step === 'digits') return this.digits(panel)
-    return panel?.step === 'see_teacher' ? this.seeTeacher(panel.student) : nothing
+    switch (panel?.step) {
+      case 'see_teacher':
+        return this.told(panel.student.name, 'Please see your teacher', 'You have no PIN yet. Your teacher marks you present, and the school office gives you a PIN.')
+      case 'unknown_card':
+        return this.told('', 'This card is not known here', 'It belongs to another lesson, or a newer card has taken its place. Use your PIN, or see your teacher.')
+      case 'here_already':
+        return this.told(panel.student.name, 'You are here already', 'One mark a lesson is enough.')
+      case 'card_not_saved':
+        return this.told('', 'You are not marked', `Please tell your teacher. ${panel.why}`)
+      default:
+        return nothing
+    }
   }
 
   private names(waiting: WaitingStudent[]): TemplateResult {
-    const initials = initialsOf(waiting)
-    const initial = this.initial !== undefined && initials.includes(this.initial) ? this.initial : undefined
-    const shown = initial === undefined ? waiting : waiting.filter((student) => inGroup(student, initial))
     return html`
       <section tabindex="-1" role="dialog" aria-label="Who are you?">
         ${this.head('Who are you?', 'pin-closed')}
-        ${waiting.length < LETTERS_FROM
-          ? nothing
-          : html`<div class="letters" role="group" aria-label="First letter of the first name">
-              ${[undefined, ...initials].map(
-                (letter) => html`<button type="button" aria-pressed=${letter === initial} @click=${() => (this.initial = letter)}>${letter ?? 'All'}</button>`,
-              )}
-            </div>`}
-        <ul class="names">
-          ${waiting.length === 0 ? html`<li class="nobody">Everybody is here.</li>` : nothing}
-          ${repeat(
-            shown,
-            ({ studentId }) => studentId,
-            (student) => html`<li>
-              <button type="button" class=${student.hasPin ? '' : 'without'} @click=${() => this.tell('pin-name-picked', { studentId: student.studentId })}>
-                <span class="name" dir="auto">${student.name}</span>${student.hasPin ? nothing : html`<span class="note">ask your teacher</span>`}
-              </button>
-            </li>`,
-          )}
-        </ul>
+        <name-grid .waiting=${waiting}></name-grid>
       </section>
     `
   }
@@ -126,13 +111,13 @@ export class PinPanelElement extends LitElement {
     return html`<button type="button" class="key" ?disabled=${waits} @click=${() => this.type(digit)}>${digit}</button>`
   }
 
-  private seeTeacher(student: WaitingStudent): TemplateResult {
+  private told(who: string, heading: string, words: string): TemplateResult {
     return html`
-      <section tabindex="-1" role="dialog" aria-label="Please see your teacher">
-        ${this.head(student.name, 'pin-closed')}
+      <section tabindex="-1" role="dialog" aria-label=${heading}>
+        ${this.head(who, 'pin-closed')}
         <div class="teacher">
-          <p class="big">Please see your teacher</p>
-          <p>You have no PIN yet. Your teacher marks you present, and the school office gives you a PIN.</p>
+          <p class="big">${heading}</p>
+          <p>${words}</p>
           <button type="button" class="done" @click=${() => this.tell('pin-closed')}>OK</button>
         </div>
       </section>
@@ -235,63 +220,6 @@ export class PinPanelElement extends LitElement {
         width: 2.8rem;
         height: 2.8rem;
         padding: 0;
-      }
-      .letters {
-        display: grid;
-        grid-template-columns: repeat(auto-fill, minmax(max(2.4rem, var(--touch)), 1fr));
-        gap: 0.3rem;
-      }
-      .letters button {
-        height: 2.4rem;
-        padding: 0 0.2rem;
-        font-size: 1.1rem;
-      }
-      .letters button[aria-pressed='true'] {
-        border-color: var(--accent);
-        background: var(--accent);
-        color: var(--on-accent);
-      }
-      .names {
-        flex: 1;
-        min-height: 0;
-        display: grid;
-        grid-template-columns: repeat(auto-fill, minmax(11.5rem, 1fr));
-        align-content: start;
-        gap: 0.4rem;
-        padding: 3px;
-        overflow-y: auto;
-        overscroll-behavior: contain;
-        touch-action: pan-y;
-      }
-      .names button {
-        display: flex;
-        flex-direction: column;
-        justify-content: center;
-        width: 100%;
-        height: 2.9rem;
-        font-size: 1.1rem;
-        line-height: 1.15;
-        text-align: left;
-        touch-action: pan-y;
-      }
-      .names .name {
-        max-width: 100%;
-      }
-      .without {
-        border-color: var(--line);
-        background: var(--surface-quiet);
-      }
-      .note {
-        font-size: 0.9rem;
-        font-weight: 400;
-        color: var(--ink-quiet);
-        white-space: nowrap;
-      }
-      .nobody {
-        grid-column: 1 / -1;
-        padding: 1rem 0.4rem;
-        font-size: 1.3rem;
-        color: var(--ink-quiet);
       }
       .pad {
         flex-direction: row;

@@ -49,13 +49,15 @@ interface PinPathOptions {
   moment: () => Moment
   /** The lesson that is on. */
   lesson: () => InLesson | undefined
+  /** The PIN is right; whether the face must confirm it, which has taken over then. Not asked where a face led to the keypad. */
+  confirms: (student: WaitingStudent) => boolean
   /** On disk. */
   onMarked: (marked: PinMarked, fromFace: FromFace | undefined) => void
   onChange: () => void
 }
 
 /** Rejects with StoreFailed. */
-export async function openPinPath({ store, now, moment, lesson, onMarked, onChange }: PinPathOptions): Promise<PinPath> {
+export async function openPinPath({ store, now, moment, lesson, confirms, onMarked, onChange }: PinPathOptions): Promise<PinPath> {
   let tries: PinTries = await store.savedPinTries()
   let at: Step = { step: 'closed' }
   let touchedAt = now()
@@ -85,7 +87,8 @@ export async function openPinPath({ store, now, moment, lesson, onMarked, onChan
   }
 
   /** [Note: A try is counted before it is judged] */
-  async function judge(studentId: string, pin: string, fromFace: FromFace | undefined): Promise<PinProblem | undefined> {
+  async function judge(student: WaitingStudent, pin: string, fromFace: FromFace | undefined): Promise<PinProblem | undefined> {
+    const { studentId } = student
     const on = lesson()
     const check = on?.pinOf(studentId)
     if (!on || !check || locked(studentId)) return undefined
@@ -93,6 +96,11 @@ export async function openPinPath({ store, now, moment, lesson, onMarked, onChan
     await store.savePinTries(counted)
     tries = counted
     if (!(await isRightPin(pin, check))) return { kind: 'wrong', left: triesLeft(tries, studentId) }
+    if (!fromFace && confirms(student)) {
+      tries = withoutTries(tries, studentId)
+      await store.savePinTries(tries)
+      return undefined
+    }
     const by = await on.markBy({ studentId, ...moment(), ...(fromFace ? { method: 'face_and_pin', confidence: fromFace.score } : { method: 'pin', confidence: 1 }) }, fromFace?.track)
     tries = withoutTries(tries, studentId)
     await store.savePinTries(tries)
@@ -107,7 +115,7 @@ export async function openPinPath({ store, now, moment, lesson, onMarked, onChan
     go({ ...at, checking: true, problem: undefined })
     let problem: PinProblem | undefined
     try {
-      problem = await judge(student.studentId, pin, fromFace)
+      problem = await judge(student, pin, fromFace)
     } catch (fault) {
       problem = { kind: 'not_saved', why: fault instanceof Error ? fault.message : String(fault) }
     }

@@ -21,6 +21,8 @@ export class PresentList extends LitElement {
   @property({ attribute: false }) enrolled = 0
   @property({ attribute: false }) withoutFace = 0
   @property({ attribute: false }) timeZone = 'UTC'
+  /** What stands here while nobody has come. */
+  @property({ attribute: false }) empty = 'Names appear here as students arrive.'
   @state() private height = 0
   @query('.names') private names!: HTMLElement
   private goingBack: ReturnType<typeof setTimeout> | undefined
@@ -37,7 +39,7 @@ export class PresentList extends LitElement {
       <p class="count"><strong>${here}</strong> of ${this.enrolled} here</p>
       <div class="share"><div .style=${`transform: scaleX(${share})`}></div></div>
       <ul class=${hidden > 0 ? 'names more' : 'names'} @scroll=${this.scrolled}>
-        ${here === 0 ? html`<li class="nobody">${this.enrolled > 0 ? 'Names appear here as students arrive.' : 'Nobody is enrolled in this course.'}</li>` : nothing}
+        ${here === 0 ? html`<li class="nobody">${this.enrolled > 0 ? this.empty : 'Nobody is enrolled in this course.'}</li>` : nothing}
         ${repeat(
           this.present,
           ({ studentId }) => studentId,

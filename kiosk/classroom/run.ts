@@ -6,36 +6,52 @@
  * From power-on:
  *   1. pair: take the key from the pairing link, or the saved one;
  *   2. adopt the saved roster at once, so that a kiosk without network works; sync replaces it later;
- *   3. load the models meanwhile, and again whenever they fail;
+ *   3. where the school's policy needs faces: load the models meanwhile, and again whenever they fail; where it wants none,
+ *      neither models nor camera, and none of them stays on this device;
  *   4. every second: which lesson is on? A new one opens its register from disk and a fresh gallery;
- *   5. during a lesson, frame by frame: camera -> vision -> sightings -> register -> disk -> screen.
- * Outside a lesson the camera is off.
+ *   5. during a lesson, frame by frame: camera -> vision -> sightings -> register -> disk -> screen; or, where a PIN or a
+ *      card says who it is, the camera for that one face alone (face-check.ts).
+ * Outside a lesson the camera is off. A policy that has changed comes with the roster and is obeyed at once.
  */
 import { v4 as uuidv4 } from 'uuid'
-import type { Heartbeat } from '#contract/device'
+import type { CameraState, Heartbeat } from '#contract/device'
+import { type SchoolPolicy, seesFaces, watchesTheRoom } from '#contract/policy'
 import type { Lesson } from '#contract/schedule'
+import { outlineOf } from '../store/roster.ts'
 import { type Pairing, type SavedRoster, type Store, openStore } from '../store/store.ts'
 import { type AppUpdate, watchAppUpdate } from '../sync/app-update.ts'
 import { type SchoolClock, createSchoolClock } from '../sync/clock.ts'
 import { type Sync, startSync } from '../sync/sync.ts'
+import { type VisionFiles, watchVisionFiles } from '../sync/vision-files.ts'
 import { type Camera, openCamera } from '../vision/camera.ts'
 import type { SeenFrame } from '../vision/face.ts'
 import type { Vision } from '../vision/vision.ts'
 import { type Asking, NOBODY_ASKED, answered, askOn } from './asking.ts'
 import './classroom-screen.ts'
 import type { ClassroomScreen } from './classroom-screen.ts'
+import { type CardPath, openCardPath } from './card-path.ts'
 import { type Eyes, openEyes } from './eyes.ts'
+import { type FaceCheck, openFaceCheck } from './face-check.ts'
 import { type Ask, type InLesson, type MarkedBy, type Taken, openInLesson } from './in-lesson.ts'
+import { openScanner } from '../attendance/card-check.ts'
 import { lessonAt } from '../attendance/lesson-clock.ts'
+import { openPairing } from './pairing-by-code.ts'
 import { readPairingLink } from './pairing-link.ts'
 import { tellAlive } from './pulse.ts'
 import { type PinPath, openPinPath } from './pin-path.ts'
 import { screenState } from './screen-state.ts'
 import { StageMedians } from './stage-medians.ts'
-import type { AskCard, Diagnostics, OutlinedFace, Place, ScreenState } from './state.ts'
+import type { AskCard, Diagnostics, OutlinedFace, PairingStep, Place, ScreenState, WaitingStudent } from './state.ts'
 
+/** While the roster is behind, its last outlines stay for so long: a pull is faster, and nobody sees it. */
+const STANDS_STILL_MS = 2_000
+/** Then the screen says so. */
+const SAYS_BEHIND_MS = 5_000
 /** How long a greeting stays, ms. */
 const GREETING_MS = 4_000
+/** While nobody is being recognised a card is looked for so often; while somebody is at the keypad or the names, oftener. */
+const CARD_EVERY_MS = 1_000
+const CARD_SOON_MS = 300
 /** A stored mark is kept on the kiosk for so long, so that "who is here" survives a restart. */
 const KEEP_STORED_MS = 2 * 24 * 3600_000
 
@@ -49,7 +65,7 @@ export async function mount(root: HTMLElement): Promise<void> {
     await startKiosk(screen, { wall: () => Date.now(), monotonic: () => performance.now(), life: uuidv4() })
   } catch (fault) {
     // The disk cannot be opened at all: nothing can be kept, so nothing may be shown as marked.
-    screen.state = { screen: 'not_paired', problem: sentence(fault) }
+    screen.state = { screen: 'not_paired', problem: sentence(fault), pairing: undefined }
   }
 }
 
@@ -61,10 +77,22 @@ async function startKiosk(screen: ClassroomScreen, clocks: Omit<Parameters<typeo
   if (link.kind === 'pairing') await store.savePairing(link.pairing)
   // The key must not stay in the address bar, in the history or in a screenshot.
   if (link.kind !== 'none') history.replaceState(null, '', location.pathname)
+  const byCode = openPairing({ store, appVersion: __APP_VERSION__, onStep: (step) => showStep(step), onPaired: () => location.reload() })
+  screen.addEventListener('pairing-code-entered', (event) => void byCode.take((event as CustomEvent<{ code: string }>).detail.code))
+  let step: PairingStep = { busy: false, problem: link.kind === 'broken' ? link.problem : undefined }
+  let showStep = (now: PairingStep): void => {
+    step = now
+    screen.state = { screen: 'not_paired', problem: undefined, pairing: step }
+  }
+  // A trade that a power cut broke off is made again, for the same key.
+  const code = link.kind === 'code' ? link.code : (await store.savedPairingTry())?.code
+  if (code !== undefined && (await byCode.take(code))) return
   const pairing = await store.savedPairing()
   const clock = createSchoolClock({ ...clocks, savedOffsetMs: await store.savedClockOffset() })
-  if (pairing) await new Kiosk(screen, clock, store, pairing).start()
-  else screen.state = { screen: 'not_paired', problem: link.kind === 'broken' ? link.problem : undefined }
+  if (!pairing) return showStep(step)
+  const kiosk = new Kiosk(screen, clock, store, pairing)
+  showStep = (now) => kiosk.showPairing(now)
+  await kiosk.start()
 }
 
 class Kiosk {
@@ -73,13 +101,17 @@ class Kiosk {
   private eyes: Eyes | undefined
   private camera: Camera | undefined
   private watching = false
+  /** Without templates, PINs and cards: those are in the store, and in `inLesson` while it is on. */
   private roster: SavedRoster | undefined
   private inLesson: InLesson | undefined
   private choosing = Promise.resolve()
   private revoked = false
+  private pairingStep: PairingStep = { busy: false, problem: undefined }
   private outOfDate: string | undefined
   /** Two copies of this storage are in use: what the server says of it. */
   private fenced: string | undefined
+  /** [Note: Behind] Since when nobody is to be recognised, on the clock that nobody sets; undefined: the roster is the newest. */
+  private behindSince: number | undefined
   private updateReady = false
   private contact: { online: boolean; at: number | undefined } = { online: false, at: undefined }
   private marks = { unsent: 0, refused: 0 }
@@ -89,6 +121,11 @@ class Kiosk {
   private greeting: { studentId: string; firstName: string; markedAt: number; until: number } | undefined
   private asking: Asking = NOBODY_ASKED
   private pinPath: PinPath | undefined
+  private cardPath: CardPath | undefined
+  private faceCheck: FaceCheck | undefined
+  private readonly visionFiles: VisionFiles = watchVisionFiles()
+  /** When a card was last looked for, and whether a face of the newest frame was being recognised. */
+  private cardSought = { at: -Infinity, busy: false }
   private readonly medians = new StageMedians()
   private readonly diagnostics: Diagnostics = {
     appVersion: __APP_VERSION__,
@@ -119,16 +156,18 @@ class Kiosk {
       now: () => this.now(),
       moment: () => this.clock.moment(),
       lesson: () => this.inLesson,
+      confirms: (student) => this.confirmsByFace(student, 'pin'),
       onMarked: (marked, fromFace) => {
         this.greet(marked)
         if (fromFace) this.answer(fromFace.track, 'yes')
       },
       onChange: () => this.render(),
     })
+    this.openWaysWithoutSearch()
     this.hearScreen()
+    this.hearScanner()
     const saved = await this.store.savedRoster(this.now())
-    if (saved) await this.adoptRoster(saved)
-    this.eyes = openEyes({ clock: this.clock.monotonic, onState: ({ kind }) => (kind === 'ready' ? void this.chooseLesson(true) : this.render()) })
+    if (saved) await this.adoptRoster(outlineOf(saved))
     this.update = watchAppUpdate({
       onReady: () => {
         this.updateReady = true
@@ -150,7 +189,15 @@ class Kiosk {
     if (this.greeting && this.clock.monotonic() > this.greeting.until) this.greeting = undefined
     await this.chooseLesson(false)
     this.pinPath?.tick()
+    this.cardPath?.tick()
+    this.faceCheck?.tick()
     this.ask([])
+    this.render()
+  }
+
+  /** How a code that was typed at a revoked kiosk goes. */
+  showPairing(step: PairingStep): void {
+    this.pairingStep = step
     this.render()
   }
 
@@ -180,6 +227,10 @@ class Kiosk {
         void this.update?.check()
         this.render()
       },
+      onBehind: (behind) => {
+        this.behindSince = behind ? this.clock.monotonic() : undefined
+        this.render()
+      },
       onMarksSettled: () => void this.countMarks(),
       // Some of them may be in another lesson now, perhaps in the one that is on.
       onMarksRedated: () => void this.chooseLesson(true).then(() => this.countMarks()),
@@ -195,7 +246,37 @@ class Kiosk {
     this.outOfDate = undefined
     this.fenced = undefined
     this.roster = roster
+    this.obeyPolicy(roster.schedule.settings.policy)
     await this.chooseLesson(true)
+  }
+
+  private policy(): SchoolPolicy {
+    return this.roster?.schedule.settings.policy ?? 'default'
+  }
+
+  /** What the policy does not need is let go of at once, also in mid-lesson; what it needs is loaded, and kept for the next power-on. */
+  private obeyPolicy(policy: SchoolPolicy): void {
+    const settled = this.visionFiles.want(seesFaces(policy))
+    if (!watchesTheRoom(policy)) this.closeCamera()
+    if (policy !== 'verify-only') this.faceCheck?.close()
+    if (seesFaces(policy)) void settled.then(() => this.openEyes())
+    else {
+      this.eyes?.close()
+      this.eyes = undefined
+    }
+  }
+
+  /** The policy may have changed while the models were fetched. */
+  private openEyes(): void {
+    if (!seesFaces(this.policy())) return
+    this.eyes ??= openEyes({ clock: this.clock.monotonic, onState: ({ kind }) => (kind === 'ready' ? void this.chooseLesson(true) : this.render()) })
+  }
+
+  private closeCamera(): void {
+    this.camera?.close()
+    this.camera = undefined
+    this.faces = []
+    this.asking = NOBODY_ASKED
   }
 
   private async countMarks(): Promise<void> {
@@ -209,7 +290,7 @@ class Kiosk {
       app_version: __APP_VERSION__,
       model: this.vision()?.model ?? null,
       lesson: lesson ? { lesson_id: lesson.lesson_id, held_on: lesson.held_on } : null,
-      camera: this.camera?.state ?? 'off',
+      camera: this.cameraState(),
       ...this.medians.takeSinceLast(),
       unsent_marks: this.marks.unsent,
       refused_marks: this.marks.refused,
@@ -236,26 +317,31 @@ class Kiosk {
 
   /** Opens the lesson that is on. In mid-lesson a new roster, or the models' arrival, changes who can be known; the register comes back from disk. */
   private async openLesson(reopen: boolean): Promise<void> {
-    const schedule = this.roster?.schedule
     const lesson = lessonAt(this.lessons() ?? [], this.now())
-    if (!schedule || !lesson) return this.leaveLesson()
+    if (!lesson) return this.leaveLesson()
     const now = this.inLesson?.lesson
     const same = now?.lesson_id === lesson.lesson_id && now.held_on === lesson.held_on
     if (same && !reopen) return
     if (!same) this.forgetQuestions()
     if (now && !same) this.takeUpdate()
-    this.inLesson = await openInLesson({ schedule, lesson, lapsed: this.roster?.lapsed ?? false, model: this.vision()?.model, store: this.store })
+    const saved = await this.store.savedRoster(this.now())
+    if (!saved) return this.leaveLesson()
+    const opened = await openInLesson({ schedule: saved.schedule, lesson, lapsed: saved.lapsed, model: this.vision()?.model, store: this.store })
+    this.inLesson?.forget()
+    this.inLesson = opened
     this.watch()
   }
 
   private leaveLesson(): void {
     if (!this.inLesson) return
+    this.inLesson.forget()
     this.inLesson = undefined
     this.faces = []
     this.greeting = undefined
     this.forgetQuestions()
-    this.camera?.close()
-    this.camera = undefined
+    this.closeCamera()
+    this.faceCheck?.close()
+    this.cardPath?.close()
     this.takeUpdate()
   }
 
@@ -277,7 +363,7 @@ class Kiosk {
 
   private watch(): void {
     const settings = this.roster?.schedule.settings
-    if (!settings || !this.inLesson || !this.vision()) return
+    if (!settings || !watchesTheRoom(settings.policy) || !this.inLesson || !this.vision()) return
     this.camera ??= openCamera({
       fps: settings.camera_fps,
       onState: (state) => {
@@ -306,15 +392,35 @@ class Kiosk {
       let seen: SeenFrame
       try {
         const takenAt = performance.now()
-        seen = await vision.look(frame, takenAt, this.inLesson?.wishes(takenAt))
+        seen = await vision.look(frame, takenAt, this.inLesson?.wishes(takenAt), this.seeksCard(takenAt) ? 'too' : undefined)
       } catch (fault) {
         this.faces = []
         this.eyes?.crashed(vision, fault)
         return
       }
-      const taken = await this.inLesson?.take(seen, this.clock.moment())
-      if (taken) this.tell(seen, taken)
+      // The policy may have closed it while the frame was in work: then nobody is searched for in it any more.
+      if (camera !== this.camera) return
+      if (this.behindSince === undefined) {
+        const taken = await this.inLesson?.take(seen, this.clock.moment())
+        if (taken) this.tell(seen, taken)
+      } else this.rest(seen)
+      if (seen.card !== undefined) void this.showCard(seen.card, 'camera')
     }
+  }
+
+  /** [Note: Behind] For as long as a pull takes the screen stands still; then nothing is left on it of whom a newer roster may not know. */
+  private rest(seen: SeenFrame): void {
+    this.diagnostics.frames += 1
+    this.diagnostics.facesSeen += seen.faces.length
+    if (!this.isBehindFor(STANDS_STILL_MS)) return
+    this.faces = []
+    this.asking = NOBODY_ASKED
+    this.faceCheck?.close()
+    this.render()
+  }
+
+  private isBehindFor(ms: number): boolean {
+    return this.behindSince !== undefined && this.clock.monotonic() - this.behindSince >= ms
   }
 
   private tell(seen: SeenFrame, { faces, known, marked, asks, doubted, storageFault }: Taken): void {
@@ -331,6 +437,7 @@ class Kiosk {
       told.unknownSightings += 1
       if (verdict.first) told.unknownFaces += 1
     }
+    this.cardSought.busy = known.some(({ verdict }) => verdict.kind === 'looking' || verdict.kind === 'challenge')
     for (const one of marked) this.greet(one)
     // A doubted mark is unsent again, and goes the way of a new one.
     for (let i = 0; i < doubted; i++) this.sync?.markAdded()
@@ -349,6 +456,87 @@ class Kiosk {
     if (!this.inLesson?.present().some(({ studentId }) => studentId === mark.student_id)) void this.chooseLesson(true)
   }
 
+  // -- PIN and card -------------------------------------------------------------------------
+
+  private openWaysWithoutSearch(): void {
+    this.faceCheck = openFaceCheck({
+      clock: this.clock.monotonic,
+      moment: () => this.clock.moment(),
+      lesson: () => this.inLesson,
+      vision: () => this.vision(),
+      openCamera: (onState) => openCamera({ fps: this.roster?.schedule.settings.camera_fps ?? 15, onState }),
+      onMarked: (marked) => this.greet(marked),
+      onDoubted: () => {
+        this.sync?.markAdded()
+        void this.countMarks()
+      },
+      onCard: (text) => void this.showCard(text, 'camera'),
+      onSeen: (seen) => {
+        this.medians.add(seen)
+        this.diagnostics.frames += 1
+        this.diagnostics.facesSeen += seen.faces.length
+      },
+      onCrash: (vision, fault) => this.eyes?.crashed(vision, fault),
+      onChange: () => this.render(),
+    })
+    this.cardPath = openCardPath({
+      clock: this.clock.monotonic,
+      moment: () => this.clock.moment(),
+      lesson: () => this.inLesson,
+      faceOf: (studentId) => {
+        const ask = this.asking.asked?.ask
+        return ask?.candidates.includes(studentId) ? { track: ask.track, score: ask.score } : undefined
+      },
+      confirms: (student) => this.confirmsByFace(student, 'qr'),
+      onMarked: (marked, track) => {
+        this.greet(marked)
+        if (track !== undefined) this.answer(track, 'yes')
+      },
+      onChange: () => this.render(),
+    })
+  }
+
+  /** Who has no face on record is marked by the PIN or the card alone: that way is as good. */
+  private confirmsByFace(student: WaitingStudent, by: 'pin' | 'qr'): boolean {
+    return this.policy() === 'verify-only' && this.behindSince === undefined && this.faceCheck?.start(student, by) === true
+  }
+
+  private async showCard(text: string, by: 'scanner' | 'camera'): Promise<void> {
+    if ((await this.cardPath?.show(text, by)) !== 'read') return
+    // The keypad or the camera was open for somebody who has said by card who they are.
+    this.pinPath?.close()
+    if (this.faceCheck?.panel.step === 'card') this.faceCheck.close()
+  }
+
+  /** A scanner types like a keyboard, whatever is on the screen. */
+  private hearScanner(): void {
+    const scanner = openScanner()
+    window.addEventListener(
+      'keydown',
+      (event) => {
+        const text = scanner.press(event.key, event.timeStamp)
+        if (text === undefined || !this.inLesson) return
+        // The Enter that ends it is not for the keypad, nor for a button.
+        event.preventDefault()
+        event.stopImmediatePropagation()
+        void this.showCard(text, 'scanner')
+      },
+      true,
+    )
+  }
+
+  private seeksCard(now: number): boolean {
+    const { at, busy } = this.cardSought
+    const atKeypad = this.pinPath?.panel.step === 'names' || this.pinPath?.panel.step === 'digits'
+    if (!this.inLesson?.cards || (busy && !atKeypad) || now - at < (atKeypad ? CARD_SOON_MS : CARD_EVERY_MS)) return false
+    this.cardSought.at = now
+    return true
+  }
+
+  private cameraState(): CameraState {
+    return this.policy() === 'verify-only' ? (this.faceCheck?.cameraState ?? 'off') : (this.camera?.state ?? 'off')
+  }
+
   // -- who are you? -------------------------------------------------------------------------
 
   private hearScreen(): void {
@@ -357,7 +545,13 @@ class Kiosk {
     hear<{ studentId: string }>('pin-name-picked', ({ studentId }) => this.pinPath?.pick(studentId))
     hear<{ pin: string }>('pin-entered', ({ pin }) => void this.pinPath?.enter(pin))
     hear<undefined>('pin-back', () => this.pinPath?.back())
-    hear<undefined>('pin-closed', () => this.pinPath?.close())
+    hear<undefined>('pin-closed', () => {
+      this.pinPath?.close()
+      this.cardPath?.close()
+    })
+    hear<undefined>('card-wanted', () => this.faceCheck?.showCard())
+    hear<undefined>('check-again', () => this.faceCheck?.again())
+    hear<undefined>('check-closed', () => this.faceCheck?.close())
     hear<undefined>('pin-touched', () => this.pinPath?.touch())
     hear<{ track: number; studentId: string }>('student-confirmed', ({ track, studentId }) => void this.confirm(track, studentId))
     hear<{ track: number }>('student-denied', ({ track }) => this.answer(track, 'no'))
@@ -383,6 +577,8 @@ class Kiosk {
       if (this.pinPath?.panel.step === 'see_teacher') this.answer(track, 'no')
       return
     }
+    // The likeness behind the question is of a roster that may not count any more.
+    if (this.behindSince !== undefined) return
     const by: MarkedBy | undefined = await this.inLesson?.markBy({ studentId, method: 'face_and_tap', confidence: ask.score, ...this.clock.moment() }, track)
     if (by?.kind === 'not_saved') this.storageProblem = sentence(by.fault)
     if (by?.kind === 'marked') this.greet(by)
@@ -420,18 +616,19 @@ class Kiosk {
   private render(): void {
     this.screen.state = this.state()
     this.diagnostics.model = this.vision()?.model
-    this.diagnostics.camera = this.camera?.state ?? 'off'
+    this.diagnostics.camera = this.cameraState()
     this.diagnostics.tensors = this.vision()?.tensors
     this.screen.diagnostics = this.diagnostics
   }
 
   private state(): ScreenState {
-    if (this.revoked) return { screen: 'revoked' }
+    if (this.revoked) return { screen: 'revoked', pairing: this.pairingStep }
     return screenState({
       place: this.place(),
       clock: this.clock.monotonic(),
       lessons: this.lessons(),
       lapsed: this.roster?.lapsed ?? false,
+      behind: this.isBehindFor(SAYS_BEHIND_MS),
       outOfDate: this.outOfDate,
       fenced: this.fenced,
       inLesson: this.inLesson,
@@ -442,6 +639,9 @@ class Kiosk {
       greeting: this.greeting,
       ask: this.askCard(),
       pin: this.pinPath?.panel ?? { step: 'closed' },
+      card: this.cardPath?.panel ?? { step: 'closed' },
+      policy: this.policy(),
+      check: this.faceCheck?.panel ?? { step: 'closed' },
     })
   }
 }

@@ -19,13 +19,15 @@ const place: Place = {
 }
 const inLesson: InLesson = {
   lesson, enrolled: 2, withoutFace: 1, present: () => [], waiting: () => [], pinOf: () => undefined,
-  markBy: () => Promise.reject(new Error('no mark here')), take: () => Promise.reject(new Error('no frame here')), wishes: () => ({ settled: [], watched: [] }),
+  cards: false, ownerOf: () => undefined, hasFace: () => false, verify: () => undefined, doubt: () => Promise.resolve(false),
+  markBy: () => Promise.reject(new Error('no mark here')), take: () => Promise.reject(new Error('no frame here')), wishes: () => ({ settled: [], watched: [] }), forget: () => {},
 }
 const camera = (state: CameraState) => ({ state, video: {} as HTMLVideoElement })
 
 const allWell: Facts = {
-  place, clock: 0, lessons: [lesson, later], lapsed: false, outOfDate: undefined, fenced: undefined, inLesson,
+  place, clock: 0, lessons: [lesson, later], lapsed: false, behind: false, outOfDate: undefined, fenced: undefined, inLesson,
   eyes: { kind: 'ready', vision: {} as Vision }, camera: camera('live'), faces: [], frameSize: { width: 640, height: 480 }, greeting: undefined, ask: undefined, pin: { step: 'closed' },
+  card: { step: 'closed' }, policy: 'default', check: { step: 'closed' },
 }
 
 describe('the screen', () => {
@@ -52,6 +54,7 @@ describe('the screen', () => {
   it('waits for the class list when none was ever had, and says so when it has lapsed', () => {
     expect(screenState({ ...allWell, lessons: undefined, inLesson: undefined })).toMatchObject({ screen: 'no_roster', why: 'never_reached' })
     expect(screenState({ ...allWell, lapsed: true })).toMatchObject({ screen: 'no_roster', why: 'lapsed' })
+    expect(screenState({ ...allWell, behind: true })).toMatchObject({ screen: 'no_roster', why: 'behind', pin: { step: 'closed' } })
   })
 
   it('counts down to the next try of a model that failed, never below nothing', () => {
@@ -62,7 +65,7 @@ describe('the screen', () => {
 
   it('keeps the way by PIN on every screen of a lesson, and greets who took it', () => {
     const broken: Partial<Facts>[] = [
-      {}, { lapsed: true }, { outOfDate: 'too old' }, { fenced: 'two copies' }, { eyes: { kind: 'failed', problem: 'x', retryAt: 0 } }, { eyes: { kind: 'loading', what: 'Mesh', progress: 0.4 } },
+      {}, { lapsed: true }, { behind: true }, { outOfDate: 'too old' }, { fenced: 'two copies' }, { eyes: { kind: 'failed', problem: 'x', retryAt: 0 } }, { eyes: { kind: 'loading', what: 'Mesh', progress: 0.4 } },
       { camera: undefined }, ...(['starting', 'none', 'denied', 'lost', 'black', 'frozen'] as const).map((state) => ({ camera: camera(state) })),
     ]
     const greeting = { studentId: 'S1', firstName: 'Ada', markedAt: NOW }
@@ -73,6 +76,23 @@ describe('the screen', () => {
       expect(greeted).toMatchObject(greeted.screen === 'lesson' ? { greeting, pin: { step: 'closed' } } : { pin: { step: 'greeting', firstName: 'Ada' } })
     }
     expect(screenState({ ...allWell, inLesson: undefined })).not.toHaveProperty('pin')
+  })
+
+  it('needs neither models nor a camera where the policy does without, whatever is broken, and the way by PIN and card stays', () => {
+    const failing: Partial<Facts>[] = [{}, { lapsed: true }, { eyes: { kind: 'failed', problem: 'x', retryAt: 0 } }, { camera: camera('denied') }, { camera: undefined }, { outOfDate: 'too old' }]
+    for (const policy of ['no-biometrics', 'verify-only'] as const) {
+      for (const fault of failing) expect(screenState({ ...allWell, ...fault, policy })).toMatchObject({ screen: 'desk', policy, pin: { step: 'closed' } })
+      expect(screenState({ ...allWell, policy, inLesson: undefined }).screen).toBe('no_lesson')
+      expect(screenState({ ...allWell, policy, pin: { step: 'names', waiting: [] }, card: { step: 'unknown_card' } })).toMatchObject({ screen: 'desk', pin: { step: 'unknown_card' } })
+    }
+  })
+
+  it('shows the camera on demand while somebody is before it, and what is said of a card before all', () => {
+    const student = { studentId: 'S1', firstName: 'Ada', name: 'Ada Berg', hasPin: true }
+    const check = { step: 'failed', student, why: 'not_confirmed', said: '', again: true } as const
+    expect(screenState({ ...allWell, policy: 'verify-only', check })).toMatchObject({ screen: 'check', check: { student: { studentId: 'S1' } } })
+    expect(screenState({ ...allWell, policy: 'verify-only', check, card: { step: 'unknown_card' } })).toMatchObject({ screen: 'desk', pin: { step: 'unknown_card' } })
+    expect(screenState({ ...allWell, card: { step: 'here_already', student } })).toMatchObject({ screen: 'lesson', pin: { step: 'here_already' } })
   })
 
   it('names what is wrong with the camera', () => {

@@ -1,10 +1,11 @@
 /** Which screen the kiosk shows, from the facts alone: the first that applies, worst news first. */
 import type { CameraState } from '#contract/device'
+import { type SchoolPolicy, watchesTheRoom } from '#contract/policy'
 import type { Lesson } from '#contract/schedule'
 import type { EyesState } from './eyes.ts'
 import type { InLesson } from './in-lesson.ts'
 import { nextLesson } from '../attendance/lesson-clock.ts'
-import type { AskCard, LessonCard, OutlinedFace, PinPanel, Place, ScreenState } from './state.ts'
+import type { AskCard, CardPanel, CheckPanel, LessonCard, OutlinedFace, PinPanel, Place, ScreenState } from './state.ts'
 
 export interface Facts {
   place: Place
@@ -13,6 +14,8 @@ export interface Facts {
   /** Every lesson of the saved roster; undefined: there is no roster. */
   lessons: readonly Lesson[] | undefined
   lapsed: boolean
+  /** The school may have withdrawn somebody whom the saved roster knows, and the newer roster has not come yet, for some seconds. */
+  behind: boolean
   outOfDate: string | undefined
   /** Why the server takes nothing from this storage, which has a copy. */
   fenced: string | undefined
@@ -25,9 +28,15 @@ export interface Facts {
   ask: AskCard | undefined
   /** What is open of the way without a face; counts while a lesson is on. */
   pin: PinPanel
+  /** Of a card that was shown; comes before the PIN. */
+  card: CardPanel
+  policy: SchoolPolicy
+  /** The camera on demand. */
+  check: CheckPanel
 }
 
-export function screenState(facts: Facts): ScreenState {
+export function screenState(given: Facts): ScreenState {
+  const facts = given.card.step === 'closed' ? given : { ...given, pin: given.card }
   const { place, lessons, inLesson, eyes, camera } = facts
   if (!inLesson) {
     if (facts.fenced !== undefined) return { screen: 'fenced', place, problem: facts.fenced }
@@ -36,8 +45,10 @@ export function screenState(facts: Facts): ScreenState {
     const next = nextLesson(lessons, place.now)
     return { screen: 'no_lesson', place, next: next && lessonCard(next) }
   }
+  if (!watchesTheRoom(facts.policy)) return atTheDesk(facts, inLesson)
   const pin = withGreeting(facts)
   if (facts.lapsed) return { screen: 'no_roster', place, why: 'lapsed', pin }
+  if (facts.behind) return { screen: 'no_roster', place, why: 'behind', pin }
   if (eyes.kind === 'failed') {
     return { screen: 'model_failed', place, problem: eyes.problem, retryIn: Math.max(0, Math.ceil((eyes.retryAt - facts.clock) / 1000)), pin }
   }
@@ -58,6 +69,24 @@ export function screenState(facts: Facts): ScreenState {
     greeting: facts.greeting,
     ask: facts.ask,
     pin: facts.pin,
+  }
+}
+
+/** Nothing that can be broken is needed but the kiosk itself: not the models, not the camera, not templates that have not lapsed. */
+function atTheDesk({ place, policy, check, greeting, pin }: Facts, inLesson: InLesson): ScreenState {
+  const lesson = lessonCard(inLesson.lesson)
+  if (check.step !== 'closed' && pin.step === 'closed') return { screen: 'check', place, lesson, check, greeting }
+  return {
+    screen: 'desk',
+    place,
+    lesson,
+    policy: policy === 'verify-only' ? policy : 'no-biometrics',
+    waiting: inLesson.waiting(),
+    present: inLesson.present(),
+    enrolled: inLesson.enrolled,
+    cards: inLesson.cards,
+    greeting,
+    pin,
   }
 }
 

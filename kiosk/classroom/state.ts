@@ -4,6 +4,7 @@
  */
 import type { MarkMethod } from '#contract/attendance'
 import type { CameraState } from '#contract/device'
+import type { SchoolPolicy } from '#contract/policy'
 import type { Box, StageTimes } from '../vision/face.ts'
 
 /** A face in the live picture. `name` is undefined for a stranger and for a face not yet decided. */
@@ -52,8 +53,36 @@ export type PinPanel =
   | { step: 'digits'; student: WaitingStudent; /** Tries so far that were judged: the keypad empties itself when it moves. */ tries: number; checking: boolean; problem: PinProblem | undefined }
   /** This student has no PIN, or needs more than one who has none can give. */
   | { step: 'see_teacher'; student: WaitingStudent }
+  /** A card was shown, and made no mark. */
+  | Exclude<CardPanel, { step: 'closed' }>
   /** Marked; shown where the lesson's own greeting is not. */
   | { step: 'greeting'; firstName: string; markedAt: number }
+
+/** What is said of a card that made no mark. */
+export type CardPanel =
+  | { step: 'closed' }
+  /** Of no student of this lesson, or not in force any more, or no card at all. */
+  | { step: 'unknown_card' }
+  | { step: 'here_already'; student: WaitingStudent }
+  | { step: 'card_not_saved'; /** For a person. */ why: string }
+
+/** What the camera shows where it is opened on demand. */
+interface Picture {
+  /** undefined: there is no picture yet. */
+  video: HTMLVideoElement | undefined
+  camera: CameraState
+  /** Whether the models are loaded. */
+  model: boolean
+  faces: OutlinedFace[]
+  frameSize: { width: number; height: number }
+}
+
+/** The camera on demand: for one student who has said by PIN or card who they are, or for a card. */
+export type CheckPanel =
+  | { step: 'closed' }
+  | ({ step: 'card' } & Picture)
+  | ({ step: 'face'; student: WaitingStudent; hint: OutlinedFace['hint']; /** The face is not this student's, so far. */ another: boolean; /** Confirmed and marked. */ done: boolean } & Picture)
+  | { step: 'failed'; student: WaitingStudent; why: 'not_confirmed' | 'camera' | 'model' | 'not_saved'; /** In the machine's words. */ said: string; /** Whether another try is of use. */ again: boolean }
 
 /** A face in view whose owner is asked who they are. */
 export interface AskCard {
@@ -94,16 +123,42 @@ export interface Place {
   badge: Badge
 }
 
+/** How far a pairing code is on its way. */
+export interface PairingStep {
+  /** It is with the server. */
+  busy: boolean
+  /** Why the last one did not work, for a person. */
+  problem: string | undefined
+}
+
 export type ScreenState =
-  | { screen: 'not_paired'; /** Why a pairing link was refused, if one was. */ problem: string | undefined }
-  | { screen: 'revoked' }
+  /** `problem`: why a pairing link was refused, if one was, or the disk. `pairing` undefined: nothing can be kept, so nothing can be paired. */
+  | { screen: 'not_paired'; problem: string | undefined; pairing: PairingStep | undefined }
+  | { screen: 'revoked'; pairing: PairingStep }
   | { screen: 'loading'; place: Place | undefined; /** 0 to 1. */ progress: number; /** What is being loaded, for a person. */ what: string; /** undefined: no lesson is on. */ pin: PinPanel | undefined }
   | { screen: 'model_failed'; place: Place; problem: string; /** Seconds until the next try. */ retryIn: number; pin: PinPanel }
   | { screen: 'no_lesson'; place: Place; next: LessonCard | undefined }
-  | { screen: 'no_roster'; place: Place; /** Never reached the server, or the saved roster has lapsed. */ why: 'never_reached' | 'lapsed'; /** undefined: no lesson is known. */ pin: PinPanel | undefined }
+  | { screen: 'no_roster'; place: Place; /** Never reached the server, the saved roster has lapsed, or the school has a newer one that has not come yet. */ why: 'never_reached' | 'lapsed' | 'behind'; /** undefined: no lesson is known. */ pin: PinPanel | undefined }
   | { screen: 'out_of_date'; place: Place; /** The server refuses this app's version. */ problem: string }
   | { screen: 'fenced'; place: Place; /** Two copies of this kiosk's storage are in use: what the server says of it. */ problem: string }
   | { screen: 'no_camera'; place: Place; lesson: LessonCard; /** `denied`: permission refused; `lost`: was there, is gone; `none`: never found; `black`: it sees nothing; `frozen`: its picture stands still. */ why: CameraFault; pin: PinPanel }
+  | {
+      /** A lesson without a camera, or with one that rests: everybody says who they are. */
+      screen: 'desk'
+      place: Place
+      lesson: LessonCard
+      policy: Exclude<SchoolPolicy, 'default'>
+      /** Not here yet, A to Z. */
+      waiting: WaitingStudent[]
+      /** Newest first. */
+      present: PresentStudent[]
+      enrolled: number
+      /** Whether anybody of the lesson has a card. */
+      cards: boolean
+      greeting: { studentId: string; firstName: string; markedAt: number } | undefined
+      pin: PinPanel
+    }
+  | { screen: 'check'; place: Place; lesson: LessonCard; check: Exclude<CheckPanel, { step: 'closed' }>; greeting: { studentId: string; firstName: string; markedAt: number } | undefined }
   | {
       screen: 'lesson'
       place: Place

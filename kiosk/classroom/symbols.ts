@@ -25,6 +25,7 @@ const LINES = {
   again: svg`<path d="M19.5 12a7.5 7.5 0 1 1-2.2-5.3l2.2 2.2m0-5v5h-5"/>`,
   update: svg`<path d="M12 3.5v11m-4.5-4.5 4.5 4.5 4.5-4.5M4.5 17v2.5a1 1 0 0 0 1 1h13a1 1 0 0 0 1-1V17"/>`,
   keypad: svg`<path d="M6 3.5h.01M12 3.5h.01M18 3.5h.01M6 9h.01M12 9h.01M18 9h.01M6 14.5h.01M12 14.5h.01M18 14.5h.01M12 20.3h.01" stroke-width="3.4"/>`,
+  card: svg`<path d="M4 5.5h16a1 1 0 0 1 1 1v11a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1v-11a1 1 0 0 1 1-1ZM6.5 9h4v4h-4zM14 9h3.5m-3.5 3h3.5M6.5 15.8h11"/>`,
   rub_out: svg`<path d="M9 5.5h11a1 1 0 0 1 1 1v11a1 1 0 0 1-1 1H9L3 12Zm3 4 5 5m0-5-5 5"/>`,
   back: svg`<path d="m14.5 5-7 7 7 7"/>`,
   close: svg`<path d="m6 6 12 12M18 6 6 18"/>`,

@@ -76,6 +76,8 @@ export interface SeenFrame {
   height: number
   faces: Face[]
   ms: StageTimes
+  /** What a card in sight says, where one was looked for. */
+  card?: string | undefined
 }
 
 export interface SeenPhoto extends SeenFrame {

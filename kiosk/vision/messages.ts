@@ -11,6 +11,8 @@ export interface LookRequest {
   tracks: TrackWishes | undefined
   /** Of a photo: the embeddings of the mirror images too. */
   mirror: boolean
+  /** `too`: a card's code is looked for in the frame as well. `only`: nothing but that; no face is looked for. */
+  card?: 'too' | 'only' | undefined
 }
 
 export type WorkerAnswer =

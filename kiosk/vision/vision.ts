@@ -25,9 +25,11 @@ export interface Vision {
   /**
    * A camera's frame; frames come in the order they were taken in. Transfers and closes the bitmap. Rejects with VisionCrashed.
    * Without `tracks` the frame is looked at by itself, as a photo is: everything is run on every face, no
-   * crop is mirrored, and the tracks are new numbers.
+   * crop is mirrored, and the tracks are new numbers. With `card` a card's code is looked for, too.
    */
-  look(frame: ImageBitmap, takenAt: number, tracks?: TrackWishes): Promise<SeenFrame>
+  look(frame: ImageBitmap, takenAt: number, tracks?: TrackWishes, card?: 'too'): Promise<SeenFrame>
+  /** What a card in the frame says; no face is looked for. Otherwise as `look`. */
+  readCard(frame: ImageBitmap): Promise<string | undefined>
   /** The same for a photo: with the embedding of each face's mirror image. */
   lookAtPhoto(photo: ImageBitmap): Promise<SeenPhoto>
   close(): void
@@ -86,7 +88,8 @@ export function startVision({ onProgress }: { onProgress: (progress: { part: str
       get tensors() {
         return tensors
       },
-      look: (frame, takenAt, tracks) => ask({ frame, takenAt, tracks, mirror: false }),
+      look: (frame, takenAt, tracks, card) => ask({ frame, takenAt, tracks, mirror: false, card }),
+      readCard: async (frame) => (await ask({ frame, takenAt: 0, tracks: undefined, mirror: false, card: 'only' })).card,
       lookAtPhoto: (photo) => ask({ frame: photo, takenAt: 0, tracks: undefined, mirror: true }) as Promise<SeenPhoto>,
       close: () => end('vision was closed'),
     }

@@ -3,6 +3,7 @@
  * other. Knows no student, no storage, no network but the files it is made of. Pictures end here: what
  * leaves is boxes, qualities, landmarks and embeddings.
  */
+import { openCardReader } from './card-reader.ts'
 import { workAlone, workTogether } from './crew.ts'
 import { DETECTOR_PICTURE } from './detection.ts'
 import type { Detector } from './detect.ts'
@@ -83,6 +84,8 @@ const blank = (): OffscreenCanvas => {
 
 const stopwatch = (): number => performance.now()
 
+const NO_TIMES = { detect: 0, align: 0, embed: 0, frame: 0 }
+
 interface Opened {
   detector: Detector
   networks: Networks
@@ -147,10 +150,14 @@ async function serveFrames(): Promise<void> {
   const { read } = openFrameReader()
   const view = openView({ read, detect: (frame: ImageBitmap) => detectIn(detector, frame) }, crew, stopwatch)
 
-  const look = async ({ id, frame, takenAt, tracks, mirror }: LookRequest): Promise<void> => {
+  const cards = openCardReader()
+
+  const look = async ({ id, frame, takenAt, tracks, mirror, card: wanted }: LookRequest): Promise<void> => {
     try {
+      const card = wanted === undefined ? undefined : await cards.read(frame)
+      if (wanted === 'only') return answer({ kind: 'seen', id, frame: { takenAt, width: frame.width, height: frame.height, faces: [], ms: NO_TIMES, card }, tensors: crew.tensors() })
       const seen = await (tracks ? view.look(frame, takenAt, tracks) : view.lookAtPhoto(frame, takenAt, mirror))
-      answer({ kind: 'seen', id, frame: seen, tensors: crew.tensors() }, seen.faces.flatMap(buffersOf))
+      answer({ kind: 'seen', id, frame: wanted === undefined ? seen : { ...seen, card }, tensors: crew.tensors() }, seen.faces.flatMap(buffersOf))
     } finally {
       frame.close()
     }
