@@ -7,6 +7,9 @@ const root = import.meta.dirname
 // eslint-disable-next-line node/no-process-env -- the server hands its build the version it will announce
 const appVersion = process.env.APP_VERSION ?? 'dev'
 
+/** Agrees with VISION_PATH of kiosk/service-worker.ts. */
+const VISION = 'assets/vision'
+
 export default defineConfig({
   root: `${root}/kiosk`,
   publicDir: `${root}/kiosk/public`,
@@ -19,7 +22,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1500,
   },
-  worker: { format: 'es' },
+  // All that sees faces is the vision worker's: in a folder of its own, which the service worker keeps on demand.
+  worker: { format: 'es', rolldownOptions: { output: { entryFileNames: `${VISION}/[name]-[hash].js`, chunkFileNames: `${VISION}/[name]-[hash].js`, assetFileNames: `${VISION}/[name]-[hash][extname]` } } },
   plugins: [
     // eslint-disable-next-line node/no-process-env -- the server hands its build the model that the school uses
     embeddingModel(process.env.MODEL),

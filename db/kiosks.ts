@@ -9,9 +9,10 @@ import { iso } from './registers.ts'
 export async function kiosks(db: Database): Promise<Kiosk[]> {
   const { sql } = db
   const [rows, alarms] = await Promise.all([
-    sql<(Pick<Kiosk, 'device_id' | 'room_id' | 'room_name' | 'last_seen_at' | 'revoked_at' | 'fenced_at'> & { beat: string | null })[]>`
+    sql<(Pick<Kiosk, 'device_id' | 'room_id' | 'room_name' | 'last_seen_at' | 'revoked_at' | 'fenced_at' | 'key_drawn_at' | 'key_wanted'> & { beat: string | null })[]>`
       SELECT d.device_id, d.classroom_id AS room_id, r.name AS room_name, d.last_heartbeat::text AS beat,
-        ${iso(sql, sql`d.last_seen_at`)} AS last_seen_at, ${iso(sql, sql`d.revoked_at`)} AS revoked_at, ${iso(sql, sql`d.fenced_at`)} AS fenced_at
+        ${iso(sql, sql`d.last_seen_at`)} AS last_seen_at, ${iso(sql, sql`d.revoked_at`)} AS revoked_at, ${iso(sql, sql`d.fenced_at`)} AS fenced_at,
+        ${iso(sql, sql`d.key_drawn_at`)} AS key_drawn_at, d.key_wanted_at IS NOT NULL AS key_wanted
       FROM devices d JOIN classrooms r ON r.classroom_id = d.classroom_id
       ORDER BY d.classroom_id COLLATE "C", d.device_id COLLATE "C"`,
     openAlarms(db),

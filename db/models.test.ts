@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { EMBEDDING_LENGTH, modelIds } from '#contract/model'
 import type { Database } from './connect.ts'
-import { saveConsent } from './people.ts'
+import { saveConsent } from './consents.ts'
+import { SEAL_BYTES } from './sealing.ts'
 import { openDemoSchool } from './test-school.ts'
 
 const NOW = new Date('2026-03-02T09:20:00Z')
@@ -15,24 +16,24 @@ beforeAll(async () => {
 afterAll(() => close())
 
 const insert = (model: string, numbers: number) =>
-  db.sql`INSERT INTO templates (student_id, model, embedding, enrolled_at) VALUES ('S001', ${model}, ${Buffer.alloc(4 * numbers, 1)}, now())`
+  db.sql`INSERT INTO templates (student_id, model, sealed, enrolled_at) VALUES ('S001', ${model}, ${Buffer.alloc(4 * numbers + SEAL_BYTES, 1)}, now())`
 
-test('the table takes each model\'s embeddings by their own length alone', async () => {
+test('the table takes each model\'s sealed embeddings by their own length alone', async () => {
   for (const model of modelIds) {
     for (const other of modelIds) {
       const saving = insert(model, EMBEDDING_LENGTH[other])
       if (other === model) await saving
-      else await expect(saving).rejects.toThrow(/embedding_fits_model/)
+      else await expect(saving).rejects.toThrow(/template_is_sealed/)
     }
   }
-  await expect(insert('faceres-1024-r2', 1024)).rejects.toThrow(/embedding_fits_model/)
+  await expect(insert('faceres-1024-r2', 1024)).rejects.toThrow(/template_is_sealed/)
   expect((await db.sql`SELECT FROM templates`).length).toBe(modelIds.length)
 })
 
 test('the length of every template on record is checked against its model for good, by the newest of the functions', async () => {
   const [check] = await db.sql<{ checked: boolean; body: string }[]>`
     SELECT c.convalidated AS checked, pg_get_functiondef('embedding_length'::regproc) AS body
-    FROM pg_constraint c WHERE c.conname = 'embedding_fits_model'`
+    FROM pg_constraint c WHERE c.conname = 'template_is_sealed'`
   expect(check?.checked).toBe(true)
   for (const model of modelIds) expect(check?.body).toContain(`'${model}'`)
 })

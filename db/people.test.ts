@@ -5,10 +5,11 @@ import { CURRENT_MODEL } from '#contract/model'
 import { Course, Student } from '#contract/people'
 import { accountByName, deleteSession, saveAccount, saveSession, sessionByToken } from './accounts.ts'
 import type { Database } from './connect.ts'
+import { saveConsent, withdrawConsent } from './consents.ts'
 import { deviceById, deviceByKey, revokeDevice, saveDevice } from './devices.ts'
 import { saveHeartbeat } from './heartbeats.ts'
-import { courses, roomTeaches, saveConsent, saveEnrolment, saveStudent, saveTemplates, student, students, withdrawConsent } from './people.ts'
-import { DEVICE_KEY, OFFICE_PASSWORD, openDemoSchool } from './test-school.ts'
+import { courses, roomTeaches, saveEnrolment, saveStudent, saveTemplates, student, students } from './people.ts'
+import { KEYRING, DEVICE_KEY, OFFICE_PASSWORD, openDemoSchool } from './test-school.ts'
 
 const NOW = new Date('2026-03-02T09:20:00Z')
 const later = (minutes: number) => new Date(NOW.getTime() + minutes * 60_000)
@@ -16,7 +17,7 @@ const AGREED = { statement: 'My face may be used to mark me present', given_by: 
 /** Everybody has a face of their own: along the axis of their number. */
 const faceOf = (id: string) => Array.from({ length: 192 }, (_, i) => (i === Number(id.slice(1)) % 192 ? 1 : 0))
 const enrol = (id: string, count: number, at = NOW) =>
-  saveTemplates(db, id, Array.from({ length: count }, () => ({ model: CURRENT_MODEL, embedding: faceOf(id) })), at, { levels: LIKENESS_LEVELS })
+  saveTemplates(db, KEYRING, id, Array.from({ length: count }, () => ({ model: CURRENT_MODEL, embedding: faceOf(id) })), at, { levels: LIKENESS_LEVELS })
 
 let db: Database
 let close: () => Promise<void>
@@ -34,16 +35,16 @@ describe('no consent, no template', () => {
   test('without consent nothing is saved, by our code or by anybody\'s SQL', async () => {
     expect(await enrol('S001', 1)).toEqual({ outcome: 'consent_missing' })
     await expect(db.sql`
-      INSERT INTO templates (student_id, model, embedding, enrolled_at) VALUES ('S001', ${CURRENT_MODEL}, decode(repeat('00', 768), 'hex'), now())`).rejects.toThrow(/no consent, no template/)
+      INSERT INTO templates (student_id, model, sealed, enrolled_at) VALUES ('S001', ${CURRENT_MODEL}, decode(repeat('00', 768 + 29), 'hex'), now())`).rejects.toThrow(/no consent, no template/)
     expect(await templateCount('S001')).toBe(0)
     expect(await enrol('S999', 1)).toEqual({ outcome: 'unknown_student' })
   })
 
-  test('an embedding of another length, or of a model that nobody knows, is refused by the table itself', async () => {
+  test('an unsealed embedding, one of another length, or of a model that nobody knows, is refused by the table itself', async () => {
     await saveConsent(db, 'S002', AGREED, NOW)
-    for (const [model, bytes] of [[CURRENT_MODEL, 767], [CURRENT_MODEL, 4096], ['some-other-model', 768]] as const) {
+    for (const [model, bytes] of [[CURRENT_MODEL, 768], [CURRENT_MODEL, 767], [CURRENT_MODEL, 4096], [CURRENT_MODEL, 4096 + 29], ['some-other-model', 768 + 29]] as const) {
       await expect(db.sql`
-        INSERT INTO templates (student_id, model, embedding, enrolled_at) VALUES ('S002', ${model}, decode(repeat('00', ${bytes}), 'hex'), now())`).rejects.toThrow(/embedding_fits_model/)
+        INSERT INTO templates (student_id, model, sealed, enrolled_at) VALUES ('S002', ${model}, decode(repeat('00', ${bytes}), 'hex'), now())`).rejects.toThrow(/template_is_sealed/)
     }
   })
 
@@ -57,13 +58,13 @@ describe('no consent, no template', () => {
   test('withdrawing erases every template and keeps the consent with its end', async () => {
     await saveConsent(db, 'S004', AGREED, NOW)
     await enrol('S004', 2)
-    expect(await withdrawConsent(db, 'S004', later(5))).toBe(true)
+    expect(await withdrawConsent(db, 'S004', later(5))).toBe('withdrawn')
     expect(await templateCount('S004')).toBe(0)
     expect((await student(db, 'S004'))?.consent).toBeNull()
     expect(await db.sql`SELECT statement, given_by, withdrawn_at = ${later(5).toISOString()}::timestamptz AS ended FROM consents WHERE student_id = 'S004'`)
       .toEqual([{ ...AGREED, ended: true }])
-    expect(await withdrawConsent(db, 'S004', later(6))).toBe(true)
-    expect(await withdrawConsent(db, 'S999', later(6))).toBe(false)
+    expect(await withdrawConsent(db, 'S004', later(6))).toBe('none')
+    expect(await withdrawConsent(db, 'S999', later(6))).toBe('unknown_student')
   })
 
   test('whoever withdraws by SQL erases the templates too, in the same transaction', async () => {
@@ -90,7 +91,7 @@ describe('no consent, no template', () => {
     await saveConsent(db, 'S007', { ...AGREED, statement: 'The newer text' }, later(2))
     expect((await student(db, 'S007'))?.consent).toEqual({ ...AGREED, statement: 'The newer text', given_at: later(2).toISOString() })
     expect(await templateCount('S007')).toBe(1)
-    expect(await saveConsent(db, 'S999', AGREED, NOW)).toBe(false)
+    expect(await saveConsent(db, 'S999', AGREED, NOW)).toBe('unknown_student')
   })
 
   test('of two savings of templates at once one replaces the other', async () => {
@@ -112,7 +113,7 @@ describe('students and courses', () => {
   test('a student is added, changed and read in the contract\'s shape', async () => {
     await saveStudent(db, 'S100', { first_name: 'Åsa', last_name: "O'Neill\u0000", email: null })
     await saveStudent(db, 'S100', { first_name: 'Åsa', last_name: "O'Neill", email: 'asa@school.example' })
-    expect(Student.parse(await student(db, 'S100'))).toEqual({ student_id: 'S100', first_name: 'Åsa', last_name: "O'Neill", email: 'asa@school.example', course_ids: [], consent: null, templates: [], pin_set_at: null })
+    expect(Student.parse(await student(db, 'S100'))).toEqual({ student_id: 'S100', first_name: 'Åsa', last_name: "O'Neill", email: 'asa@school.example', course_ids: [], consent: null, guardian_required: false, templates: [], pin_set_at: null, card_made_at: null })
     expect((await students(db)).map((one) => Student.parse(one).student_id)).toContain('S100')
     expect(await student(db, 'S999')).toBeUndefined()
   })
@@ -178,9 +179,10 @@ describe('accounts', () => {
   })
 
   test('a session is found by its token until it expires or is ended; the token itself is not stored', async () => {
-    const { account_id = 0, password_hash = '' } = (await accountByName(db, 'office')) ?? {}
+    const account = await accountByName(db, 'office')
+    const { account_id, password_hash } = { account_id: account?.account_id ?? 0, password_hash: account?.password_hash ?? '' }
     await saveSession(db, { token: 'a random token', account_id, expires_at: later(60) })
-    expect(await sessionByToken(db, 'a random token', later(59))).toEqual({ username: 'office', role: 'office' })
+    expect(await sessionByToken(db, 'a random token', later(59))).toEqual({ account_id, username: 'office', role: 'office', student_id: null })
     expect(await sessionByToken(db, 'a random token', later(60))).toBeUndefined()
     expect(await sessionByToken(db, 'another token', NOW)).toBeUndefined()
     expect(JSON.stringify(await db.sql`SELECT s::text FROM sessions s`)).not.toContain('a random token')

@@ -1,13 +1,17 @@
-/** Students, courses and who takes what; consent, and the templates that exist only under it. */
+/** Students, courses and who takes what; the templates that exist only under consent (consents.ts). */
+import { randomUUID } from 'node:crypto'
 import type { NearStudent } from '#contract/look-alike'
 import type { ModelEmbedding, ModelId } from '#contract/model'
-import type { ConsentRequest, Course, Student } from '#contract/people'
+import type { Rotation } from '#contract/rotation'
+import type { Course, Student } from '#contract/people'
 import type postgres from 'postgres'
 import type { Database } from './connect.ts'
 import { confirmedOthers, lockComparisons, nearFaces, saveComparison, saveConfirmation } from './look-alikes.ts'
 import type { LikenessLevels, NearFace } from './look-alikes.ts'
+import { ensureStudentKey, rotationOf } from './keyring.ts'
+import type { Keyring } from './keyring.ts'
 import { iso } from './registers.ts'
-import { embeddingOf } from './roster.ts'
+import { openTemplate, sealTemplate } from './sealed-templates.ts'
 import { students as studentTable } from './schema.ts'
 import { storable } from './storable.ts'
 
@@ -23,16 +27,17 @@ export async function student(db: Database, id: string): Promise<Student | undef
 
 function studentRows(sql: postgres.Sql, id: string | null): Promise<Student[]> {
   return sql<Student[]>`
-    SELECT s.student_id, s.first_name, s.last_name, s.email,
+    SELECT s.student_id, s.first_name, s.last_name, s.email, coalesce(s.guardian_required, (SELECT guardian_required FROM school), false) AS guardian_required,
       (SELECT coalesce(json_agg(e.course_id ORDER BY e.course_id COLLATE "C"), '[]')
        FROM enrollments e WHERE e.student_id = s.student_id AND e.enrolled_to IS NULL) AS course_ids,
       (SELECT json_build_object('statement', c.statement, 'given_by', c.given_by, 'given_at', ${iso(sql, sql`c.given_at`)})
        FROM consents c WHERE c.student_id = s.student_id AND c.withdrawn_at IS NULL) AS consent,
       (SELECT coalesce(json_agg(json_build_object('model', t.model, 'count', t.count, 'enrolled_at', ${iso(sql, sql`t.enrolled_at`)}) ORDER BY t.model COLLATE "C"), '[]')
        FROM (SELECT model, count(*)::integer AS count, max(enrolled_at) AS enrolled_at FROM templates WHERE student_id = s.student_id GROUP BY model) t) AS templates,
-      (SELECT ${iso(sql, sql`p.set_at`)} FROM student_pins p WHERE p.student_id = s.student_id) AS pin_set_at
+      (SELECT ${iso(sql, sql`p.set_at`)} FROM student_pins p WHERE p.student_id = s.student_id) AS pin_set_at,
+      (SELECT ${iso(sql, sql`k.made_at`)} FROM student_cards k WHERE k.student_id = s.student_id) AS card_made_at
     FROM students s
-    WHERE ${id}::text IS NULL OR s.student_id = ${id}::text
+    WHERE s.erased_at IS NULL AND (${id}::text IS NULL OR s.student_id = ${id}::text)
     ORDER BY s.student_id COLLATE "C"`
 }
 
@@ -79,39 +84,6 @@ export async function saveEnrolment(db: Database, courseId: string, studentIds: 
   }) as Promise<{ unknown: string[] } | undefined>
 }
 
-/**
- * Puts a consent on record. The same words by the same person again change nothing; other words take
- * the place of those in force, and the templates stay. False: no such student.
- */
-export async function saveConsent(db: Database, studentId: string, { statement, given_by }: ConsentRequest, now: Date): Promise<boolean> {
-  const given = { statement: storable(statement), given_by: storable(given_by), at: now.toISOString() }
-  return db.sql.begin(async (sql) => {
-    // The student's row is the lock: two consents at once go through one after the other.
-    const [known] = await sql`SELECT student_id FROM students WHERE student_id = ${studentId} FOR NO KEY UPDATE`
-    if (!known) return false
-    const [same] = await sql`
-      SELECT FROM consents WHERE student_id = ${studentId} AND withdrawn_at IS NULL AND statement = ${given.statement} AND given_by = ${given.given_by}`
-    if (same) return true
-    await sql`UPDATE consents SET withdrawn_at = ${given.at}::timestamptz WHERE student_id = ${studentId} AND withdrawn_at IS NULL`
-    await sql`
-      INSERT INTO consents (student_id, statement, given_by, given_at)
-      VALUES (${studentId}, ${given.statement}, ${given.given_by}, ${given.at}::timestamptz)`
-    return true
-  }) as Promise<boolean>
-}
-
-/** Ends the consent in force and erases every template, in one transaction; the consent's row stays. True also when there was none. False: no such student. */
-export async function withdrawConsent(db: Database, studentId: string, now: Date): Promise<boolean> {
-  return db.sql.begin(async (sql) => {
-    const [known] = await sql`SELECT student_id FROM students WHERE student_id = ${studentId} FOR NO KEY UPDATE`
-    if (!known) return false
-    // A trigger erases the templates at the commit, as it does for whoever withdraws by SQL.
-    await sql`UPDATE consents SET withdrawn_at = ${now.toISOString()}::timestamptz WHERE student_id = ${studentId} AND withdrawn_at IS NULL`
-    await sql`DELETE FROM templates WHERE student_id = ${studentId}`
-    return true
-  }) as Promise<boolean>
-}
-
 /** What became of templates. `same_person`: faces of other students that are this one's, and nobody has said that they are two people; `unknown_others`: ids in `differentFrom` that are no other student's. In all cases but `saved` nothing was written. */
 export type SavedTemplates =
   | { outcome: 'saved'; look_alikes: NearStudent[] }
@@ -132,10 +104,11 @@ export interface Comparison {
  * Replaces the student's templates of the models that are named; other models' stay. A withdrawal at
  * the same moment either comes first, and this is refused, or waits, and erases what this wrote.
  *
- * 1. wait for whoever saves templates at this moment; 2. the student, under consent; 3. compare with
- * the whole school, and refuse the same person; 4. write templates, pairs and what was confirmed, together.
+ * 1. wait for whoever saves templates at this moment; 2. the student, under consent; 3. turn them by the school's rotation,
+ * in which alone they are kept and compared; 4. compare with the whole school, and refuse the same person;
+ * 5. write templates, sealed, pairs and what was confirmed, together.
  */
-export async function saveTemplates(db: Database, studentId: string, templates: ModelEmbedding[], now: Date, { levels, differentFrom = [], by = '' }: Comparison): Promise<SavedTemplates> {
+export async function saveTemplates(db: Database, keyring: Keyring, studentId: string, templates: ModelEmbedding[], now: Date, { levels, differentFrom = [], by = '' }: Comparison): Promise<SavedTemplates> {
   return db.sql.begin(async (sql): Promise<SavedTemplates> => {
     await lockComparisons(sql)
     // The student's row is the lock against a withdrawal: of the two the later one has the last word.
@@ -148,17 +121,21 @@ export async function saveTemplates(db: Database, studentId: string, templates: 
     const unknown = differentFrom.filter((id) => !others.some(({ student_id }) => student_id === id))
     if (unknown.length > 0) return { outcome: 'unknown_others', ids: unknown }
 
-    const found = await nearFaces(sql, studentId, templates, levels.look_alike)
+    const turned = []
+    for (const { model, embedding } of templates) turned.push({ model, embedding: (await rotationOf(sql, keyring, model)).rotate(embedding) })
+    const found = await nearFaces(sql, keyring, studentId, turned, levels.look_alike)
     const confirmed = await confirmedOthers(sql, studentId, found.map(({ student_id }) => student_id))
     const same = found.filter(({ student_id, similarity }) => similarity >= levels.same_person && !confirmed.has(student_id) && !differentFrom.includes(student_id))
     if (same.length > 0) return { outcome: 'same_person', others: nearStudents(same) }
 
     const models = [...new Set(templates.map((template) => template.model))]
     await sql`DELETE FROM templates WHERE student_id = ${studentId} AND model IN (SELECT jsonb_array_elements_text(${JSON.stringify(models)}::text::jsonb))`
-    for (const { model, embedding } of templates) {
-      await sql`INSERT INTO templates (student_id, model, embedding, enrolled_at) VALUES (${studentId}, ${model}, ${bytesOf(embedding)}, ${now.toISOString()}::timestamptz)`
+    const key = await ensureStudentKey(sql, keyring, studentId)
+    for (const { model, embedding } of turned) {
+      const row = { template_id: randomUUID(), student_id: studentId, model }
+      await sql`INSERT INTO templates (template_id, student_id, model, sealed, enrolled_at) VALUES (${row.template_id}, ${studentId}, ${model}, ${sealTemplate(key, row, embedding)}, ${now.toISOString()}::timestamptz)`
     }
-    await saveComparison(sql, studentId, templates, found, now)
+    await saveComparison(sql, key, studentId, turned, found, now)
     for (const other of differentFrom) await saveConfirmation(sql, [studentId, other], by, now)
     return { outcome: 'saved', look_alikes: nearStudents(found) }
   }) as Promise<SavedTemplates>
@@ -171,13 +148,6 @@ function nearStudents(found: readonly NearFace[]): NearStudent[] {
   return [...once.values()]
 }
 
-/** Numbers -> float32 little-endian. */
-function bytesOf(embedding: number[]): Buffer {
-  const bytes = Buffer.alloc(embedding.length * 4)
-  for (const [i, value] of embedding.entries()) bytes.writeFloatLE(value, i * 4)
-  return bytes
-}
-
 /** Whether the timetable ever teaches this course, or a course that this student takes or took, in the room. */
 export async function roomTeaches(db: Database, roomId: string, of: { student_id: string } | { course_id: string }): Promise<boolean> {
   const { sql } = db
@@ -186,19 +156,30 @@ export async function roomTeaches(db: Database, roomId: string, of: { student_id
   return answer?.teaches ?? false
 }
 
-/** A template with its numbers: to be compared with, in this process, and sent nowhere. */
+/** A template with its numbers: to be compared, in this process, with a face that was turned alike, and sent nowhere. */
 export interface KeptTemplate {
   model: ModelId
-  embedding: number[]
+  embedding: Float32Array
+  rotation: Rotation
 }
 
 /** Only under a consent in force. Undefined: no such student. */
-export async function templatesOf(db: Database, studentId: string): Promise<KeptTemplate[] | undefined> {
+export async function templatesOf(db: Database, keyring: Keyring, studentId: string): Promise<KeptTemplate[] | undefined> {
   const [known] = await db.sql`SELECT FROM students WHERE student_id = ${studentId}`
   if (!known) return undefined
-  const rows = await db.sql<{ model: ModelId; embedding: Buffer }[]>`
-    SELECT t.model, t.embedding FROM templates t
+  // One statement: templates and the rotation that turned them.
+  const rows = await db.sql<{ template_id: string; model: ModelId; sealed: Buffer; key: Buffer; seed: Buffer }[]>`
+    SELECT t.template_id, t.model, t.sealed, k.wrapped AS key, r.wrapped AS seed FROM templates t
     JOIN consents c ON c.student_id = t.student_id AND c.withdrawn_at IS NULL
+    JOIN keyring.students k ON k.student_id = t.student_id
+    JOIN keyring.rotations r ON r.model = t.model
     WHERE t.student_id = ${studentId}`
-  return rows.map(({ model, embedding }) => ({ model, embedding: embeddingOf(embedding) }))
+  const kept: KeptTemplate[] = []
+  for (const { template_id, model, sealed, key: wrapped, seed } of rows) {
+    const key = keyring.unwrapKey(studentId, wrapped)
+    const embedding = key && openTemplate(key, { template_id, student_id: studentId, model }, sealed)
+    if (embedding) kept.push({ model, embedding, rotation: await keyring.rotation(model, seed) })
+    else keyring.unopened({ student_id: studentId, model })
+  }
+  return kept
 }

@@ -39,8 +39,8 @@ export async function presentMonth(db: Database, now: Date): Promise<Month> {
   return school.month
 }
 
-/** Undefined: no such student. */
-export async function studentReport(db: Database, id: string, { from, to }: ReportMonths, now: Date): Promise<StudentReport | undefined> {
+/** @param taughtBy an account: of its courses alone. Undefined: no such student. */
+export async function studentReport(db: Database, id: string, { from, to }: ReportMonths, now: Date, taughtBy?: number): Promise<StudentReport | undefined> {
   const { sql } = db
   const at = now.toISOString()
   const [of] = await sql<(StudentReport['student'] & Zone)[]>`SELECT s.student_id, s.first_name, s.last_name, z.time_zone FROM students s CROSS JOIN school z WHERE s.student_id = ${id}`
@@ -62,6 +62,7 @@ export async function studentReport(db: Database, id: string, { from, to }: Repo
     )
     SELECT to_char(c.month, 'YYYY-MM') AS month, c.course_id, o.course_code, o.course_name, ${sums(sql)}
     FROM counts c JOIN courses o ON o.course_id = c.course_id
+    WHERE ${ofTeacher(sql, taughtBy)}
     GROUP BY GROUPING SETS ((c.month), (c.course_id, o.course_code, o.course_name), ())
     ORDER BY o.course_code COLLATE "C", c.course_id COLLATE "C", c.month`
   return { as_of: at, time_zone, from, to, student, ...told(rows), courses: rows.flatMap((row) => (isCourse(row) ? [courseOf(row)] : [])) }
@@ -94,14 +95,15 @@ export async function courseReport(db: Database, id: string, { from, to }: Repor
   return { as_of: at, time_zone, from, to, course, ...told(rows), students: rows.flatMap((row) => (isStudent(row) ? [studentOf(row)] : [])) }
 }
 
-export async function schoolReport(db: Database, { from, to }: ReportMonths): Promise<SchoolReport> {
+/** @param taughtBy an account: of its courses alone. */
+export async function schoolReport(db: Database, { from, to }: ReportMonths, taughtBy?: number): Promise<SchoolReport> {
   const { sql } = db
   // The time first: what is refreshed between the two is newer than it says, never older.
   const [refreshed] = await sql<(Zone & { as_of: string | null })[]>`SELECT z.time_zone, ${iso(sql, sql`f.as_of`)} AS as_of FROM school z CROSS JOIN report_refresh f`
   const rows = await sql<Line<Partial<CourseCounts>>[]>`
     SELECT to_char(c.month, 'YYYY-MM') AS month, c.course_id, o.course_code, o.course_name, ${sums(sql)}
     FROM report_course_months c JOIN courses o ON o.course_id = c.course_id
-    WHERE c.month BETWEEN ${first(from)}::date AND ${first(to)}::date
+    WHERE c.month BETWEEN ${first(from)}::date AND ${first(to)}::date AND ${ofTeacher(sql, taughtBy)}
     GROUP BY GROUPING SETS ((c.month), (c.course_id, o.course_code, o.course_name), ())
     ORDER BY percentage NULLS LAST, o.course_code COLLATE "C", c.course_id COLLATE "C"`
   return { as_of: refreshed?.as_of ?? null, time_zone: refreshed?.time_zone ?? 'UTC', from, to, ...told(rows), courses: rows.flatMap((row) => (isCourse(row) ? [courseOf(row)] : [])) }
@@ -111,6 +113,10 @@ interface Zone { time_zone: string }
 
 /** One line of a report: of a month, of what the report lists, or, with neither, the total. */
 type Line<Of> = AttendanceCounts & { month: Month | null } & { [Key in keyof Of]: Of[Key] | null }
+
+/** Of counts AS c. */
+const ofTeacher = (sql: Database['sql'], account: number | undefined): postgres.PendingQuery<postgres.Row[]> =>
+  account === undefined ? sql`true` : sql`c.course_id IN (SELECT t.course_id FROM course_teachers t WHERE t.account_id = ${account})`
 
 const first = (month: Month): string => `${month}-01`
 

@@ -3,7 +3,7 @@
  * PARTITION BY, no triggers and no comments. Never push or generate from this file.
  */
 import { sql } from 'drizzle-orm'
-import { customType, date, doublePrecision, integer, jsonb, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core'
+import { bigint, customType, date, doublePrecision, integer, jsonb, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core'
 
 /** timestamptz as ISO text on the way in; read instants with `iso()` so that they come out as they travel. */
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'string' })
@@ -73,15 +73,34 @@ export const templates = pgTable('templates', {
   template_id: uuid('template_id').primaryKey().defaultRandom(),
   student_id: text('student_id').notNull(),
   model: text('model').notNull(),
-  embedding: bytes('embedding').notNull(),
+  sealed: bytes('sealed').notNull(),
   enrolled_at: instant('enrolled_at').notNull(),
 })
 
 export const accounts = pgTable('accounts', {
   account_id: integer('account_id').primaryKey().generatedAlwaysAsIdentity(),
   username: text('username').notNull(),
-  role: text('role', { enum: ['office', 'teacher'] }).notNull(),
-  password_hash: text('password_hash').notNull(),
+  role: text('role', { enum: ['office', 'teacher', 'privacy', 'student'] }).notNull(),
+  password_hash: text('password_hash'),
+  student_id: text('student_id'),
+  email: text('email'),
+  disabled_at: instant('disabled_at'),
+  epoch: integer('epoch').notNull().default(0),
+  totp_sealed: bytes('totp_sealed'),
+  totp_wanted_sealed: bytes('totp_wanted_sealed'),
+  totp_step: bigint('totp_step', { mode: 'number' }),
+  login_issuer: text('login_issuer'),
+  login_subject: text('login_subject'),
+})
+
+export const accountRecoveryCodes = pgTable('account_recovery_codes', {
+  account_id: integer('account_id').notNull(),
+  code_sha256: bytes('code_sha256').notNull(),
+})
+
+export const courseTeachers = pgTable('course_teachers', {
+  course_id: text('course_id').notNull(),
+  account_id: integer('account_id').notNull(),
 })
 
 export const sessions = pgTable('sessions', {

@@ -1,9 +1,9 @@
 /** A school to try the product with: no faces, and a lesson in LAB-301 at any moment of any day. */
-import { hash } from '@node-rs/argon2'
 import { sql } from 'drizzle-orm'
 import type { Database } from './connect.ts'
 import { keyHash } from './devices.ts'
-import { accounts, classrooms, courses, devices, enrollments, schedules, students } from './schema.ts'
+import { hashPassword } from './password.ts'
+import { accounts, classrooms, courses, courseTeachers, devices, enrollments, schedules, students } from './schema.ts'
 
 const SCHOOL = 'Demo School'
 
@@ -35,11 +35,25 @@ const NAMES = [
 /** The timetable begins so long before `now`: yesterday's last lesson may still be on. */
 const DAYS_BEFORE = 1
 
-/** Only into a database without a school; true if it wrote one. `deviceKey` opens LAB-301's kiosk, `officePassword` the account "office". */
-export async function seedDemoSchool(db: Database, { now, timeZone, deviceKey, officePassword }: { now: Date; timeZone: string; deviceKey: string; officePassword: string }): Promise<boolean> {
+export interface DemoSchool {
+  now: Date
+  timeZone: string
+  /** Opens LAB-301's kiosk. */
+  deviceKey: string
+  /** Of the account "office". */
+  officePassword: string
+  /** Of "teacher", who teaches what is taught in LAB-301; undefined: there is none. */
+  teacherPassword?: string | undefined
+  /** Of "privacy", the privacy officer; undefined: there is none. */
+  privacyPassword?: string | undefined
+}
+
+/** Only into a database without a school; true if it wrote one. */
+export async function seedDemoSchool(db: Database, { now, timeZone, deviceKey, officePassword, teacherPassword, privacyPassword }: DemoSchool): Promise<boolean> {
   const [school] = await db.sql`SELECT name FROM school`
   if (school) return false
-  const password_hash = await hash(officePassword)
+  const passwords = [['office', officePassword], ['teacher', teacherPassword], ['privacy', privacyPassword]] as const
+  const people = await Promise.all(passwords.map(async ([role, password]) => ({ username: role, role, password_hash: password === undefined ? undefined : await hashPassword(password) })))
   const seeded = await db.orm.transaction(async (tx) => {
     // Of two servers that start on an empty database, one writes the school.
     const [written] = await tx.execute<{ effective_from: string }>(sql`
@@ -49,17 +63,22 @@ export async function seedDemoSchool(db: Database, { now, timeZone, deviceKey, o
     const { effective_from } = written
     await tx.insert(classrooms).values(ROOMS)
     await tx.insert(courses).values([...LAB_COURSES, MUSIC])
-    const people = NAMES.map((name, i) => {
+    const pupils = NAMES.map((name, i) => {
       const [first_name = '', last_name = ''] = name.split(' ')
       return { student_id: `S${String(i + 1).padStart(3, '0')}`, first_name, last_name, email: `${first_name}.${last_name}@school.example`.toLowerCase() }
     })
-    await tx.insert(students).values(people)
+    await tx.insert(students).values(pupils)
     const enrolled_from = new Date(now.getTime() - (DAYS_BEFORE + 2) * 86_400_000).toISOString()
-    const taking = [...LAB_COURSES.map(({ course_id }) => ({ course_id, who: people })), { course_id: MUSIC.course_id, who: people.slice(0, MUSIC_STUDENTS) }]
+    const taking = [...LAB_COURSES.map(({ course_id }) => ({ course_id, who: pupils })), { course_id: MUSIC.course_id, who: pupils.slice(0, MUSIC_STUDENTS) }]
     await tx.insert(enrollments).values(taking.flatMap(({ course_id, who }) => who.map(({ student_id }) => ({ student_id, course_id, enrolled_from }))))
     await tx.insert(schedules).values([...labTimetable(), ...musicTimetable()].map((lesson) => ({ ...lesson, effective_from })))
     await tx.insert(devices).values({ device_id: 'pi-lab301', classroom_id: 'LAB-301', key_sha256: keyHash(deviceKey) })
-    await tx.insert(accounts).values({ username: 'office', role: 'office', password_hash })
+    const made = await tx
+      .insert(accounts)
+      .values(people.flatMap(({ username, role, password_hash }) => (password_hash === undefined ? [] : [{ username, role, password_hash }])))
+      .returning({ account_id: accounts.account_id, role: accounts.role })
+    const teaching = made.filter(({ role }) => role === 'teacher').flatMap(({ account_id }) => LAB_COURSES.map(({ course_id }) => ({ account_id, course_id })))
+    if (teaching.length > 0) await tx.insert(courseTeachers).values(teaching)
     return true
   })
   // Autovacuum leaves tables of so few rows alone, and the planner would take the one school for hundreds.

@@ -10,7 +10,7 @@ import type { Embedded } from './embedded.ts'
 const USAGE = `npm run database [-- --data DIR]
 
   Starts PostgreSQL in DIR (default ./data), prints its address and runs until Ctrl-C.
-  Then, each in a terminal of its own: DATABASE_URL=<address> API_KEY=<32 characters or more> npm run serve`
+  Then, each in a terminal of its own: DATABASE_URL=<address> API_KEY=<32 characters or more> SCHOOL_KEY=<43 characters> npm run serve`
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 

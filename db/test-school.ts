@@ -1,18 +1,23 @@
 /** For tests: a fresh, migrated database on a real embedded PostgreSQL. One postmaster to a test file, stopped and erased when the file is done. */
-import { randomBytes } from 'node:crypto'
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { createHash, randomBytes } from 'node:crypto'
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
+import type { ModelId } from '#contract/model'
 import { connect } from './connect.ts'
 import type { Database } from './connect.ts'
 import { eraseCluster, startEmbedded } from './embedded.ts'
 import type { Embedded } from './embedded.ts'
 import { isRunning } from './embedded/postmaster.ts'
+import { createKeyring, ensureStudentKey, rotationOf } from './keyring.ts'
 import { migrate } from './migrate.ts'
+import { openKeyring } from './open-keyring.ts'
 import { ensureMonths } from './partitions.ts'
 import { roomOutline, scheduleOf } from './roster.ts'
 import type { RoomSchedule } from './roster.ts'
+import { sealTemplate } from './sealed-templates.ts'
+import type { TemplateRow } from './sealed-templates.ts'
 import { seedDemoSchool } from './seed.ts'
 
 const TEMPLATE = 'template_school'
@@ -32,6 +37,26 @@ export async function openTestDatabase(): Promise<{ db: Database; url: string; c
   return { db, url, close: () => db.close() }
 }
 
+/** A database as a version left it that knew no migration from `before` on, such as '0011': yours to fill, and to migrate. */
+export async function openOlderDatabase(before: string): Promise<{ db: Database; url: string; close(): Promise<void> }> {
+  running ??= start()
+  const { embedded } = await running
+  const name = `older_${randomBytes(6).toString('hex')}`
+  const admin = await connect(embedded.url, { statementTimeoutMs: 0 })
+  await admin.sql`CREATE DATABASE ${admin.sql(name)}`
+  await admin.close()
+  const url = databaseUrl(embedded.url, name)
+  const db = await connect(url)
+  await db.sql`CREATE TABLE schema_migrations (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`
+  const folder = join(import.meta.dirname, 'migrations')
+  for (const file of (await readdir(folder)).sort().filter((one) => one < before)) {
+    const text = await readFile(join(folder, file), 'utf8')
+    await db.sql.unsafe(text)
+    await db.sql`INSERT INTO schema_migrations (name, sha256) VALUES (${file}, ${createHash('sha256').update(text).digest('hex')})`
+  }
+  return { db, url, close: () => db.close() }
+}
+
 /** The demo school on a fresh database, as if the server had first been started at `now`. Its device key is DEVICE_KEY, the office's password OFFICE_PASSWORD. */
 export async function openDemoSchool(now: Date, timeZone = 'Europe/Stockholm'): Promise<{ db: Database; url: string; close(): Promise<void> }> {
   const opened = await openTestDatabase()
@@ -43,7 +68,16 @@ export async function openDemoSchool(now: Date, timeZone = 'Europe/Stockholm'): 
 /** What a room's kiosk may know, as a poll brings it. */
 export async function roomSchedule(db: Database, roomId: string, at: Date): Promise<RoomSchedule | undefined> {
   const outline = await roomOutline(db, roomId, at)
-  return outline && scheduleOf(db, outline)
+  return outline && scheduleOf(db, outline, KEYRING)
+}
+
+const KEYS = { now: Buffer.alloc(32, 'a templates key for tests') }
+/** Of every test database. */
+export const KEYRING = createKeyring(KEYS)
+
+/** A template's bytes as a server writes them: for rows that a test writes past it. */
+export async function sealedAs(db: Database, row: TemplateRow & { model: ModelId }, embedding: ArrayLike<number>): Promise<Buffer> {
+  return sealTemplate(await ensureStudentKey(db.sql, KEYRING, row.student_id), row, (await rotationOf(db.sql, KEYRING, row.model)).rotate(embedding))
 }
 
 export const DEVICE_KEY = 'k'.repeat(43)
@@ -60,6 +94,7 @@ async function start(): Promise<{ embedded: Embedded; dataDir: string }> {
   await admin.close()
   const template = await connect(databaseUrl(embedded.url, TEMPLATE))
   await migrate(template)
+  await openKeyring(template, KEYS)
   await template.close()
   return { embedded, dataDir }
 }

@@ -2,6 +2,7 @@
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CURRENT_MODEL, EMBEDDING_LENGTH } from '#contract/model'
+import { openRotation } from '#contract/rotation'
 import type { Schedule } from '#contract/schedule'
 import type { openInLesson } from '../kiosk/classroom/in-lesson.ts'
 import type { Store } from '../kiosk/store/store.ts'
@@ -38,25 +39,27 @@ const schedule = {
   room: { room_id: 'R', name: 'Room' },
   school: { name: 'School', time_zone: 'UTC' },
   now: '2026-11-23T09:01:00.000Z',
-  settings: { false_accept_budget: 0.003, liveness: 'off', score_floor: 0.5, recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+  settings: { false_accept_budget: 0.003, liveness: 'off', policy: 'default', score_floor: 0.5, recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
+  rotations: [],
   current_class: {
     lesson_id: '7', held_on: '2026-11-23', course_id: 'C', course_code: 'C', course_name: 'Course', room_id: 'R',
     starts_at: '2026-11-23T09:00:00.000Z', ends_at: '2026-11-23T10:00:00.000Z', student_ids: ['S1'],
   },
-  students: [{ student_id: 'S1', first_name: 'Ada', last_name: 'L', templates: [{ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model: CURRENT_MODEL, embedding }], look_alikes: [], pin: null }],
+  students: [{ student_id: 'S1', first_name: 'Ada', last_name: 'L', templates: [{ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model: CURRENT_MODEL, embedding }], look_alikes: [], pin: null, card: null }],
   ahead: { lessons: [], students: [] },
 } satisfies Schedule
 
 /** Shows the student's face for some frames; what the screen would say while each is in work, and after it. */
-function attend(o: { database: string; frames: number; diskFailsUntil: number }) {
-  return page.evaluate(async ({ schedule: given, embedding: face, database, frames, diskFailsUntil }) => {
+function attend(o: { database: string; frames: number; diskFailsUntil: number; given?: Schedule; forgottenAt?: number }) {
+  return page.evaluate(async ({ given, embedding: face, database, frames, diskFailsUntil, forgottenAt }) => {
     const { openStore, openInLesson: openLesson } = (window as unknown as { kiosk: Parts }).kiosk
     const store = await openStore({ name: database })
-    const lesson = await openLesson({ schedule: given, lesson: given.current_class, lapsed: false, model: 'mobilefacenet-192-r1', store })
+    const lesson = await openLesson({ schedule: given, lesson: given.current_class!, lapsed: false, model: 'mobilefacenet-192-r1', store })
     const told: { during: number; after: number; named: boolean; marked: number; fault: boolean; onDisk: number }[] = []
     const { add } = IDBObjectStore.prototype
     const { put } = IDBObjectStore.prototype
     for (let i = 0; i < frames; i++) {
+      if (i === forgottenAt) lesson.forget()
       // The platform's fault, not ours: the disk takes nothing.
       const full = (): never => {
         throw new DOMException('The disk is full.', 'QuotaExceededError')
@@ -82,7 +85,7 @@ function attend(o: { database: string; frames: number; diskFailsUntil: number })
     IDBObjectStore.prototype.put = put
     store.close()
     return told
-  }, { schedule, embedding, ...o })
+  }, { given: schedule as Schedule, embedding, ...o })
 }
 
 describe('a mark is on disk before it is on screen', () => {
@@ -98,6 +101,31 @@ describe('a mark is on disk before it is on screen', () => {
     expect(told.map(({ fault }) => fault)).toEqual([false, false, true, true, false, false])
     for (const { after, named, onDisk } of told.slice(0, 4)) expect({ after, named, onDisk }).toEqual({ after: 0, named: false, onDisk: 0 })
     expect(told[4]).toMatchObject({ after: 1, named: true, marked: 1, onDisk: 1 })
+  })
+})
+
+describe('a roster whose templates came turned', () => {
+  const [student] = schedule.students
+  const seed = Uint8Array.from({ length: 32 }, (_, i) => i * 7)
+  const rotations = [{ model: CURRENT_MODEL, seed: Buffer.from(seed).toString('base64') }]
+
+  /** As the school sends it: turned by Node, which the browser must follow to the digit. */
+  async function turned(): Promise<Schedule> {
+    const rotation = await openRotation(CURRENT_MODEL, seed)
+    const [template] = student?.templates ?? []
+    return { ...schedule, rotations, students: [{ ...student!, templates: [{ ...template!, embedding: [...rotation.rotate(embedding)].map((value) => Math.round(value * 1e5) / 1e5) }] }] }
+  }
+
+  test('is recognised from as the unturned one, with the rotation that came with it, and with no other', async () => {
+    expect((await attend({ database: 'turned', frames: 4, diskFailsUntil: 0, given: await turned() })).map(({ marked }) => marked)).toEqual([0, 0, 1, 0])
+    const other = [{ model: CURRENT_MODEL, seed: Buffer.alloc(32, 9).toString('base64') }]
+    for (const [database, told] of new Map<string, Schedule['rotations']>([['turned-otherwise', other], ['turned-unknown', []]])) {
+      expect((await attend({ database, frames: 8, diskFailsUntil: 0, given: { ...(await turned()), rotations: told } })).map(({ marked }) => marked)).toEqual([0, 0, 0, 0, 0, 0, 0, 0])
+    }
+  })
+
+  test('is forgotten with the lesson: the same face is nobody\'s from then on', async () => {
+    expect((await attend({ database: 'forgotten', frames: 8, diskFailsUntil: 0, given: await turned(), forgottenAt: 1 })).map(({ marked }) => marked)).toEqual([0, 0, 0, 0, 0, 0, 0, 0])
   })
 })
 

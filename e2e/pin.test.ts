@@ -171,6 +171,10 @@ describe('by PIN', () => {
   test('the way stays on the screen when no model can be loaded', async () => {
     const context = await launchChromium({ camera: 'denied' })
     open.push(context)
+    // Without a service worker, which fetches past the browser's routes.
+    await context.addInitScript(() => {
+      navigator.serviceWorker.register = () => Promise.reject(new Error('none in this test'))
+    })
     await context.route(/\.(tflite|bin|wasm)(\?|$)|model\.json/, (route) => route.abort())
     const page = context.pages()[0] ?? (await context.newPage())
     await page.goto(school.kioskLink)

@@ -21,8 +21,9 @@ const STOP_PATIENCE_MS = 60_000
 
 /** What the server reads of its surroundings: a test's school must not inherit a person's. */
 const SERVERS_VARIABLES = [
-  'PORT', 'HOST', 'PUBLIC_URL', 'DATA_DIR', 'DATABASE_URL', 'REDIS_URL', 'RETENTION_MONTHS', 'STOP_GRACE_SECONDS', 'API_KEY', 'OFFICE_PASSWORD', 'TIME_ZONE', 'APP_DIR', 'MODEL', 'NODE_ENV',
+  'PORT', 'HOST', 'PUBLIC_URL', 'DATA_DIR', 'DATABASE_URL', 'REDIS_URL', 'RETENTION_MONTHS', 'STOP_GRACE_SECONDS', 'RATE_LIMIT_PER_MINUTE', 'TRUSTED_PROXIES', 'API_KEY', 'SCHOOL_KEY', 'SCHOOL_KEY_BEFORE', 'METRICS_KEY', 'BACKUP_STAMP_FILE', 'AUDIT_HEAD_FILE', 'OFFICE_PASSWORD', 'TIME_ZONE', 'APP_DIR', 'MODEL', 'NODE_ENV',
   'RECOGNITION_THRESHOLD', 'DEBOUNCE_SECONDS', 'FRAME_SKIP', 'CAMERA_FPS',
+  ...['DATABASE_URL', 'REDIS_URL', 'API_KEY', 'SCHOOL_KEY', 'SCHOOL_KEY_BEFORE', 'METRICS_KEY', 'OFFICE_PASSWORD'].map((secret) => `${secret}_FILE`),
 ]
 
 export interface SchoolOptions {
@@ -62,6 +63,7 @@ export interface School {
   readonly kioskLink: string
   readonly device: { device_id: string; room_id: string; key: string }
   readonly apiKey: string
+  readonly schoolKey: string
   readonly officePassword: string
   readonly dataDir: string
   readonly databaseUrl: string
@@ -89,7 +91,7 @@ export interface School {
   restart(): Promise<void>
 }
 
-const Secrets = z.object({ apiKey: z.string(), deviceKey: z.string(), officePassword: z.string() })
+const Secrets = z.object({ apiKey: z.string(), deviceKey: z.string(), schoolKey: z.string(), officePassword: z.string() })
 
 /** Starts a school; resolves when it is healthy. Throws an Error with all that the server printed when it does not come up. */
 export async function startSchool(o: SchoolOptions = {}): Promise<School> {
@@ -107,7 +109,8 @@ export async function startSchool(o: SchoolOptions = {}): Promise<School> {
     const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !SERVERS_VARIABLES.includes(name)))
     const started = spawn(process.execPath, ['--import', 'tsx', 'server/main.ts'], {
       cwd: ROOT,
-      env: { ...inherited, HOST: '127.0.0.1', ...o.env, PORT: String(port), DATA_DIR: dataDir },
+      // A test asks more in a minute than a school's people do; e2e/limits.test.ts has its own.
+      env: { ...inherited, HOST: '127.0.0.1', RATE_LIMIT_PER_MINUTE: '0', ...o.env, PORT: String(port), DATA_DIR: dataDir },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     child = started
@@ -175,6 +178,7 @@ export async function startSchool(o: SchoolOptions = {}): Promise<School> {
     },
     device,
     apiKey: o.env?.['API_KEY'] ?? secrets.apiKey,
+    schoolKey: o.env?.['SCHOOL_KEY'] ?? secrets.schoolKey,
     officePassword: o.env?.['OFFICE_PASSWORD'] ?? secrets.officePassword,
     dataDir,
     databaseUrl,

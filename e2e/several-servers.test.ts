@@ -3,6 +3,7 @@
  * it, all as processes: what is posted anywhere is known everywhere, and one that is stopped or killed costs no mark.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
@@ -13,19 +14,20 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { AttendanceAnswer } from '#contract/attendance'
 import { HeartbeatAnswer } from '#contract/device'
 import { Lessons, StudentHistory } from '#contract/register'
-import { answersReady, programActor, type Actor } from './chaos/actors.ts'
-import { freePort, startRedis, type Redis } from './redis.ts'
+import { freePort, startThrowawayRedis, type ThrowawayRedis } from '../server/throwaway-redis.ts'
+import { answersReady, programActor, type Actor } from './program.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const missing = ['caddy', 'redis-server'].filter((program) => !(process.env['PATH'] ?? '').split(delimiter).some((dir) => existsSync(join(dir, program))))
 const skipped = missing.length === 0 ? '' : ` (skipped: not installed here: ${missing.join(', ')})`
 
 const API_KEY = 'several-servers-'.padEnd(40, 'k')
+const SCHOOL_KEY = randomBytes(32).toString('base64url')
 const OFFICE_PASSWORD = 'an office password for tests'
 
 describe.skipIf(missing.length > 0)(`several servers behind a proxy${skipped}`, () => {
   let folder: string
-  let redis: Redis
+  let redis: ThrowawayRedis
   let database: Actor
   let servers: { url: string; actor: Actor }[]
   let recorders: Actor[]
@@ -41,7 +43,7 @@ describe.skipIf(missing.length > 0)(`several servers behind a proxy${skipped}`, 
     await chmod(folder, 0o711)
     const appDir = join(folder, 'app')
     const data = join(folder, 'postgres')
-    redis = await startRedis()
+    redis = await startThrowawayRedis()
     database = programActor({ name: 'postgres', script: 'db/standalone.ts', args: ['--data', data], env: {}, ready: async () => /Ctrl-C stops it/.test(database.printed()) })
     await database.start()
     const databaseUrl = (await readFile(join(data, 'database-url'), 'utf8')).trim()
@@ -49,11 +51,11 @@ describe.skipIf(missing.length > 0)(`several servers behind a proxy${skipped}`, 
     await writeFile(join(appDir, 'index.html'), '<!doctype html><title>FastrackAI</title>')
     await writeFile(join(appDir, 'version.json'), '{"version":"9.9.9+feedbeef","fingerprint":"feedbeef"}')
 
-    const shared = { HOST: '127.0.0.1', DATABASE_URL: databaseUrl, REDIS_URL: redis.url, DATA_DIR: join(folder, 'data'), APP_DIR: appDir }
+    const shared = { HOST: '127.0.0.1', RATE_LIMIT_PER_MINUTE: '0', DATABASE_URL: databaseUrl, REDIS_URL: redis.url, DATA_DIR: join(folder, 'data'), APP_DIR: appDir }
     servers = await Promise.all([1, 2, 3].map(async (nth) => {
       const port = await freePort()
       const url = `http://127.0.0.1:${port}`
-      const env = { ...shared, PORT: String(port), API_KEY, OFFICE_PASSWORD }
+      const env = { ...shared, PORT: String(port), API_KEY, SCHOOL_KEY, OFFICE_PASSWORD }
       return { url, actor: programActor({ name: `server ${nth}`, script: 'server/main.ts', args: ['serve'], env, ready: () => answersReady(url) }) }
     }))
     recorders = [1, 2].map((nth) => {

@@ -26,7 +26,7 @@ interface Kiosk {
   wrongBy: number
   sync: Sync
   update: AppUpdate
-  told: { rosters: SavedRoster[]; contacts: Contact[]; revoked: number; problems: string[]; settled: number; redated: number; fenced: string[] }
+  told: { rosters: SavedRoster[]; contacts: Contact[]; revoked: number; problems: string[]; settled: number; redated: number; fenced: string[]; behind: boolean[] }
 }
 declare global {
   interface Window {
@@ -44,7 +44,7 @@ const clocked: BrowserContext[] = []
 
 beforeAll(async () => {
   parts = await buildParts({ store: 'kiosk/store/store.ts', sync: 'kiosk/sync/sync.ts', pace: 'kiosk/sync/pace.ts', clock: 'kiosk/sync/clock.ts', update: 'kiosk/sync/app-update.ts' })
-  parts.set('/', pageOf(['store', 'sync', 'pace', 'clock', 'update']).replace('window.kiosk = {', 'window.kiosk = { told: { rosters: [], contacts: [], revoked: 0, problems: [], settled: 0, redated: 0, fenced: [] },'))
+  parts.set('/', pageOf(['store', 'sync', 'pace', 'clock', 'update']).replace('window.kiosk = {', 'window.kiosk = { told: { rosters: [], contacts: [], revoked: 0, problems: [], settled: 0, redated: 0, fenced: [], behind: [] },'))
   chromium = await launchChromium()
 })
 
@@ -87,6 +87,9 @@ class School {
   etag = '"1"'
   clockAhead = 0
   rosterVersion = '1'
+  /** Whether the schedule says of which version it is, as servers of now do. */
+  tellsVersion = true
+  scheduleFails = false
   fenced = false
   beatFaults: ('cut before it arrives' | 'cut after commit' | 'none')[] = []
   /** Of each storage the fence that is expected of it, and pairs that were taken before. */
@@ -135,8 +138,10 @@ class School {
         return say({ now, app_version: 'two', roster_version: this.rosterVersion, motto: 'unknown to the app' })
       }
       if (path === '/api/v1/schedule') {
-        if (request.headers['if-none-match'] === this.etag) return void response.writeHead(304, { etag: this.etag }).end()
-        return say({ ...this.schedule, now, motto: 'unknown to the app' }, 200, { etag: this.etag })
+        if (this.scheduleFails) return void response.destroy()
+        const headers = { etag: this.etag, ...(this.tellsVersion ? { 'roster-version': this.rosterVersion } : {}) }
+        if (request.headers['if-none-match'] === this.etag) return void response.writeHead(304, headers).end()
+        return say({ ...this.schedule, now, motto: 'unknown to the app' }, 200, headers)
       }
       if (path !== '/api/v1/attendance') return void response.writeHead(404).end()
 
@@ -254,7 +259,7 @@ async function startKiosk(page: Page, o: { pace?: Partial<Pace>; saved?: NewMark
       store: kiosk.store, pairing, appVersion: 'one', status: () => ({ camera: 'live' }),
       onRoster: (roster) => void told.rosters.push(roster), onContact: (contact) => void told.contacts.push(contact),
       onRevoked: () => (told.revoked += 1), onOutOfDate: (problem) => void told.problems.push(problem), onMarksSettled: () => (told.settled += 1),
-      onMarksRedated: () => (told.redated += 1), onFenced: (problem) => void told.fenced.push(problem),
+      onMarksRedated: () => (told.redated += 1), onFenced: (problem) => void told.fenced.push(problem), onBehind: (behind) => void told.behind.push(behind),
       pace: { ...kiosk.PACE, ...pace }, ...(random === undefined ? {} : { random: () => random }),
     })
     if (!wait) return
@@ -691,6 +696,73 @@ describe('the roster', () => {
     expect(await look()).toBe(2)
   })
 
+  test('after a beat that tells another version nobody is to be recognised until a pull has succeeded, and every beat tells what is held', async () => {
+    for (const tellsVersion of [true, false]) {
+      const { school, page } = await openSchool()
+      school.tellsVersion = tellsVersion
+      await startKiosk(page, { pace: SLEEPY })
+      expect((await told(page)).behind).toEqual([true, false])
+      expect(school.beats[0]).toMatchObject({ roster_version: null })
+      school.rosterVersion = '2'
+      school.scheduleFails = true
+      await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+      await eventually(async () => (await told(page)).behind).toEqual([true, false, true])
+      await pullNow(page)
+      expect((await told(page)).behind).toEqual([true, false, true])
+      school.scheduleFails = false
+      await pullNow(page)
+      // The answer was "not modified": what is held is right, and is of the newer version from now on.
+      expect((await told(page)).behind).toEqual([true, false, true, false])
+      await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+      await eventually(() => school.beats.at(-1)).toMatchObject({ roster_version: '2' })
+    }
+  })
+
+  test('who is behind is so after a restart without the network, and who is not knows everybody at once', async () => {
+    const { school, page } = await openSchool()
+    const name = freshName()
+    const restart = async () => {
+      await page.evaluate(() => {
+        window.kiosk.sync.stop()
+        window.kiosk.store.close()
+        window.kiosk.told.behind = []
+      })
+      await startKiosk(page, { pace: SLEEPY, name })
+    }
+    await startKiosk(page, { pace: SLEEPY, name })
+    await page.context().setOffline(true)
+    await restart()
+    // In doubt until the first beat has found no network.
+    expect((await told(page)).behind).toEqual([true, false])
+    await page.context().setOffline(false)
+    school.rosterVersion = '2'
+    school.scheduleFails = true
+    await restart()
+    expect((await told(page)).behind.at(-1)).toBe(true)
+    await page.context().setOffline(true)
+    await restart()
+    expect((await told(page)).behind).toEqual([true])
+    await page.context().setOffline(false)
+    school.scheduleFails = false
+    await pullNow(page)
+    expect((await told(page)).behind).toEqual([true, false])
+  })
+
+  test('out of touch until now, the version is asked for before anybody is recognised, whatever was answered first', async () => {
+    const { school, page } = await openSchool()
+    await startKiosk(page, { pace: SLEEPY })
+    await page.context().setOffline(true)
+    await pushNow(page)
+    await pullNow(page)
+    const beaten = school.beats.length
+    await page.context().setOffline(false)
+    await page.evaluate(() => (window.kiosk.told.behind = []))
+    await addMarks(page, [mark(1)])
+    await pushNow(page)
+    await eventually(() => school.beats.length).toBeGreaterThan(beaten)
+    await eventually(async () => (await told(page)).behind).toEqual([true, false])
+  })
+
   test('a student who is gone from the answer is gone from the disk, and an unchanged roster is told once', async () => {
     const { school, page } = await openSchool()
     school.schedule = schedule(['Ada', 'Grace'])
@@ -704,7 +776,10 @@ describe('the roster', () => {
     await pullNow(page)
     const after = await rosterNow(page)
     expect(after?.schedule.students.map((student) => student.first_name)).toEqual(['Ada'])
-    expect((await told(page)).rosters).toEqual([before, after].map((roster) => ({ ...roster, pulledAt: expect.any(Number) as number })))
+    // What is told stays in memory: who comes when, and nothing of their faces.
+    const bare = (students: SavedRoster['schedule']['students'] = []) => students.map((student) => ({ ...student, templates: [], pin: null, card: null }))
+    expect((await told(page)).rosters).toEqual([before, after].map((roster) => ({ ...roster, schedule: { ...roster?.schedule, students: bare(roster?.schedule.students) }, pulledAt: expect.any(Number) as number })))
+    expect(after?.schedule.students.map((student) => student.templates.length)).toEqual([1])
   })
 
   test('it is pulled every ten minutes and when the bell rings, and the kiosk beats every minute', async () => {
@@ -814,10 +889,10 @@ describe('contact', () => {
 
 describe('the app itself', () => {
   /** A build of the app: one page that says its version, and the service worker that keeps it. */
-  async function release(server: PartPage, version: string): Promise<void> {
+  async function release(server: PartPage, version: string, vision: string[] = []): Promise<void> {
     const index = (parts.get('/') ?? '').replace('<title>part', `<title>${version}`)
     const list = [...parts.keys()].filter((path) => path.endsWith('.js')).map((path) => ({ url: path, revision: '1' }))
-    const [worker] = await buildParts({ 'service-worker': 'kiosk/service-worker.ts' }, { 'self.__WB_MANIFEST': JSON.stringify([{ url: '/index.html', revision: version }, ...list]) })
+    const [worker] = await buildParts({ 'service-worker': 'kiosk/service-worker.ts' }, { 'self.__WB_MANIFEST': JSON.stringify([{ url: '/index.html', revision: version }, ...list, ...vision.map((url) => ({ url, revision: null }))]) })
     server.files.set('/service-worker.js', worker?.[1] ?? '')
     for (const path of ['/', '/index.html', '/kiosk']) server.files.set(path, index)
   }
@@ -876,6 +951,52 @@ describe('the app itself', () => {
     await page.evaluate(() => void window.kiosk.update.activate())
     await reloaded
     expect(await page.title()).toBe('second')
+  })
+
+  test('what sees faces is kept on demand alone; then a newer app comes with it or not at all, and once it is dropped a newer app does without', async () => {
+    const server = await serve()
+    const [first, second, third] = ['first', 'second', 'third'].map((name) => `/assets/vision/${name}.bin`) as [string, string, string]
+    await release(server, 'first', [first])
+    server.files.set(first, 'a model')
+    const page = await openApp(server, '/kiosk')
+    await page.waitForFunction(() => navigator.serviceWorker.controller?.state === 'activated')
+    const kept = () => page.evaluate(async () => {
+      const all: string[] = []
+      for (const name of await caches.keys()) for (const { url } of await (await caches.open(name)).keys()) all.push(new URL(url).pathname)
+      return all.filter((path) => path.startsWith('/assets/vision/')).sort()
+    })
+    const tell = (type: string) => page.evaluate((message) => new Promise<unknown>((resolve) => {
+      const { port1, port2 } = new MessageChannel()
+      port1.onmessage = ({ data }) => resolve(data)
+      navigator.serviceWorker.controller?.postMessage({ type: message }, [port2])
+    }), type)
+    expect(await kept()).toEqual([])
+    expect(await tell('KEEP_VISION')).toBe(true)
+    expect(await kept()).toEqual([first])
+
+    await release(server, 'second', [second])
+    await page.evaluate(() => window.kiosk.update.check())
+    await page.waitForTimeout(2_000)
+    expect(await page.evaluate(() => window.kiosk.update.updateReady), 'its model is not to be had').toBe(false)
+    server.files.set(second, 'another model')
+    await page.evaluate(() => window.kiosk.update.check())
+    await page.waitForFunction(() => window.kiosk.update.updateReady)
+    expect(await kept()).toEqual([first, second])
+    const reloaded = page.waitForEvent('load')
+    await page.evaluate(() => void window.kiosk.update.activate())
+    await reloaded
+    await eventually(kept).toEqual([second])
+
+    expect(await tell('DROP_VISION')).toBe(true)
+    expect(await kept()).toEqual([])
+    await release(server, 'third', [third])
+    await page.waitForFunction(() => 'kiosk' in window)
+    await page.evaluate(() => {
+      window.kiosk.update = window.kiosk.watchAppUpdate({ onReady: () => (window.kiosk.told.settled += 1), checkAtMostEveryMs: 0 })
+    })
+    await page.evaluate(() => window.kiosk.update.check())
+    await page.waitForFunction(() => window.kiosk.update.updateReady)
+    expect(await kept()).toEqual([])
   })
 
   test('a download that was cut half-way is not the last one the kiosk hears of', async () => {

@@ -98,9 +98,9 @@ describe('the scripts', () => {
     const secrets = async () => Object.fromEntries(await Promise.all((await readdir(join(copy, 'secrets'))).map(async (name) => [name, await readFile(join(copy, 'secrets', name), 'utf8')])))
     expect(run('sh', [join(copy, 'make-secrets.sh')]).status).toBe(0)
     const made = await secrets()
-    expect(Object.keys(made).sort()).toEqual(['api_key', 'office_password', 'postgres_password', 'redis_password'])
+    expect(Object.keys(made).sort()).toEqual(['api_key', 'office_password', 'postgres_password', 'redis_password', 'school_key'])
     for (const secret of Object.values(made)) expect(secret).toMatch(/^[\w-]{43}$/)
-    expect(new Set(Object.values(made)).size).toBe(4)
+    expect(new Set(Object.values(made)).size).toBe(5)
     await rm(join(copy, 'secrets', 'api_key'))
     expect(run('sh', [join(copy, 'make-secrets.sh')]).status).toBe(0)
     const { api_key, ...kept } = await secrets()
@@ -124,7 +124,7 @@ describe('the scripts', () => {
   test('give the server an address of the database with whatever password the secret holds', async () => {
     const secrets = join(folder, 'odd-secrets')
     await mkdir(secrets)
-    for (const name of ['api_key', 'office_password']) await writeFile(join(secrets, name), 'k'.repeat(43))
+    for (const name of ['api_key', 'office_password', 'school_key']) await writeFile(join(secrets, name), 'k'.repeat(43))
     await writeFile(join(secrets, 'postgres_password'), 'p@ss/w:rd?#%')
     const app = join(folder, 'odd-app')
     await mkdir(app)
@@ -137,6 +137,17 @@ describe('the scripts', () => {
     expect(status).toBe(1)
     expect(said).toContain(`no database answers at ${nobodyListens}`)
     expect(said).not.toContain('w:rd')
+  })
+
+  test('run a command beside the server with the server\'s own secrets, and hand the key before over where there is one', async () => {
+    const secrets = join(folder, 'command-secrets')
+    await mkdir(secrets)
+    for (const name of ['postgres_password', 'api_key', 'office_password', 'school_key', 'school_key_before']) await writeFile(join(secrets, name), name[0]!.repeat(43))
+    const nobodyListens = `127.0.0.1:${await freePort()}`
+    const env = { SECRETS_DIR: secrets, POSTGRES_HOST: nobodyListens, POSTGRES_USER: 'fastrackai', POSTGRES_DB: 'fastrackai', DATA_DIR: join(folder, 'command-data') }
+    expect(run('sh', [join(INFRA, 'start-server.sh'), 'templates', '--status'], { env })).toEqual({ status: 1, said: `no database answers at ${nobodyListens}; start it, or correct DATABASE_URL\n` })
+    await writeFile(join(secrets, 'school_key_before'), 'too short')
+    expect(run('sh', [join(INFRA, 'start-server.sh'), 'templates', '--rewrap'], { env }).said).toMatch(/^SCHOOL_KEY_BEFORE \(9 characters, not shown\) must be the key that SCHOOL_KEY takes the place of/)
   })
 
   test('give a recorder the queue with whatever password the secret holds, and ask it for no secret of the school', async (context) => {

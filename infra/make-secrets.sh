@@ -11,7 +11,7 @@ chmod 700 secrets
 # 256 bits as 43 characters of base64url: the form in which the server takes its keys.
 random() { head -c 32 /dev/urandom | base64 | tr -d '=\n' | tr '+/' '-_'; }
 
-for name in postgres_password redis_password api_key office_password; do
+for name in postgres_password redis_password api_key office_password school_key; do
   if [ -s "secrets/$name" ]; then
     echo "kept  infra/secrets/$name"
   else

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Starts a process of the school's in its container: the secrets' files become the variables it reads, and a missing one is named.
 # Alone: everything in one process. `start-server.sh serve`: one of several servers; `start-server.sh record`: a recorder.
+# `start-server.sh templates --status`: a command of package.json, beside a running server; audit and retention alike.
 set -eu
 dir="${SECRETS_DIR:-/run/secrets}"
 
@@ -28,7 +29,25 @@ fi
 if [ "${1:-}" != record ]; then
   API_KEY="$(secret api_key)"
   OFFICE_PASSWORD="$(secret office_password)"
-  export API_KEY OFFICE_PASSWORD
+  SCHOOL_KEY="$(secret school_key)"
+  export API_KEY OFFICE_PASSWORD SCHOOL_KEY
+  # There only while the school changes its key.
+  if [ -s "$dir/school_key_before" ]; then
+    SCHOOL_KEY_BEFORE="$(secret school_key_before)"
+    export SCHOOL_KEY_BEFORE
+  fi
+  # There only where people sign in by the school's own login.
+  if [ -s "$dir/oidc_client_secret" ]; then
+    OIDC_CLIENT_SECRET="$(secret oidc_client_secret)"
+    export OIDC_CLIENT_SECRET
+  fi
 fi
 
+case "${1:-}" in
+  templates | audit | retention)
+    command="$1"
+    shift
+    exec node --import tsx "server/$command-command.ts" "$@"
+    ;;
+esac
 exec node --import tsx server/main.ts "$@"

@@ -4,6 +4,7 @@ import type { Database } from '../db/connect.ts'
 import { deviceByKey } from '../db/devices.ts'
 import { lessonsOn } from '../db/registers.ts'
 import type { Config, Role } from './config.ts'
+import { tries } from './open-record.ts'
 import { secretsPath } from './secrets.ts'
 import type { Secrets } from './secrets.ts'
 
@@ -33,6 +34,7 @@ export async function announce({ role, config, secrets, port, db, seeded, office
   if (device && !device.revoked) say(`  kiosk     ${at}/kiosk#device=${device.device_id}&room=${device.room_id}&key=${secrets.deviceKey}`)
   say(`  office    ${at}/office`)
   if (seeded && config.officePassword === undefined) say(`            user ${officeUser}, password ${secrets.officePassword} (shown only now)`)
+  if (seeded && tries(config)) for (const [user, password] of [['teacher', secrets.teacherPassword], ['privacy', secrets.privacyPassword]]) if (password !== undefined) say(`            user ${user}, password ${password}`)
   if (seeded && config.officePassword !== undefined) say(`            user ${officeUser}, password as set in OFFICE_PASSWORD`)
   // Of this very server, whatever stands in front of it.
   say(`  health    ${role === 'serve' ? `http://localhost:${port}` : at}/health`)

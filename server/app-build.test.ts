@@ -74,7 +74,7 @@ describe('the app', () => {
   it('left by a killed build does not pass for one', async () => {
     const command = join(root, 'server', 'app-build.ts')
     await cp(join(PROJECT, 'server', 'app-build.ts'), command)
-    await cp(join(PROJECT, 'server', 'config.ts'), join(root, 'server', 'config.ts'))
+    for (const name of ['config.ts', 'client-address.ts', 'school-key.ts']) await cp(join(PROJECT, 'server', name), join(root, 'server', name))
     await cp(join(PROJECT, 'server', 'contract'), join(root, 'server', 'contract'), { recursive: true })
     await writeFile(join(root, 'package.json'), '{"name":"small","version":"3.2.1","type":"module","imports":{"#contract/*":"./server/contract/*.ts"}}')
     await writeFile(join(root, 'kiosk', 'models', 'make.ts'), 'console.log("models begun")\nsetTimeout(() => {}, 5_000)')

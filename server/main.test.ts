@@ -238,7 +238,7 @@ describe('a start that cannot be', () => {
   })
 
   it('names what it must share with other processes and was not given, and a word that it does not know', async () => {
-    expect((await refusal({}, 'serve')).map((line) => /^\w+/.exec(line)?.[0])).toEqual(['DATABASE_URL', 'API_KEY'])
+    expect((await refusal({}, 'serve')).map((line) => /^\w+/.exec(line)?.[0])).toEqual(['DATABASE_URL', 'API_KEY', 'SCHOOL_KEY'])
     expect((await refusal({}, 'record')).map((line) => /^\w+/.exec(line)?.[0])).toEqual(['DATABASE_URL', 'REDIS_URL'])
     expect(await refusal({}, 'server')).toEqual(['server is not known; say serve, record, or nothing for everything in one process'])
     await expect(stat(join(folder, 'data'))).rejects.toThrow(/ENOENT/)

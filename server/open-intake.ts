@@ -12,6 +12,7 @@ import type { StoreBatch } from './intake/store-batch.ts'
 import { createStreamFirst } from './intake/stream-first.ts'
 import { createStreamIntake } from './intake/stream.ts'
 import type { Log } from './log.ts'
+import { sharedCount } from './limits.ts'
 import { connectRedis } from './redis.ts'
 import type { QueueRedis } from './redis.ts'
 import type { Running } from './running.ts'
@@ -24,7 +25,7 @@ export interface IntakeOptions {
   now: () => Date
 }
 
-type OpenedIntake = Pick<AppParts, 'intake' | 'streamAnswers' | 'queueState' | 'makeThrottle'>
+type OpenedIntake = Pick<AppParts, 'intake' | 'streamAnswers' | 'queueState' | 'makeThrottle' | 'sharedCount'>
 
 /** `records`: a recorder runs in this process too. @throws RedisRefused */
 export async function openIntake({ redisUrl, records, ...o }: IntakeOptions & { redisUrl: string | undefined; records: boolean }): Promise<OpenedIntake> {
@@ -39,6 +40,7 @@ export async function openIntake({ redisUrl, records, ...o }: IntakeOptions & { 
     streamAnswers: async () => redis.isReady(),
     queueState: () => queueState(redis),
     makeThrottle: sharedThrottles(redis.client, o.log),
+    sharedCount: sharedCount(redis.client),
   }
 }
 

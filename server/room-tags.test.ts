@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Database } from '../db/connect.ts'
-import { withdrawConsent, saveConsent, saveStudent, saveTemplates } from '../db/people.ts'
+import { saveConsent, withdrawConsent } from '../db/consents.ts'
+import { saveStudent, saveTemplates } from '../db/people.ts'
 import { roomOutline, scheduleOf } from '../db/roster.ts'
-import { openDemoSchool } from '../db/test-school.ts'
+import { KEYRING, openDemoSchool, sealedAs } from '../db/test-school.ts'
 import { LIKENESS_LEVELS } from '#contract/look-alike'
 import { CURRENT_MODEL } from '#contract/model'
 import { openRoomTags } from './room-tags.ts'
@@ -35,9 +36,13 @@ const CHANGES = {
   'a student': (n: number) => saveStudent(db, 'S001', { first_name: `Name ${n}`, last_name: 'L', email: null }),
   'a face': async (n: number) => {
     await saveConsent(db, 'S002', { statement: 'I agree', given_by: 'the guardian' }, new Date(FRIDAY))
-    await saveTemplates(db, 'S002', [{ model: CURRENT_MODEL, embedding: face(n) }], new Date(FRIDAY), { levels: LIKENESS_LEVELS })
+    await saveTemplates(db, KEYRING, 'S002', [{ model: CURRENT_MODEL, embedding: face(n) }], new Date(FRIDAY), { levels: LIKENESS_LEVELS })
   },
-  'an embedding alone': (n: number) => db.sql`UPDATE templates SET embedding = ${Buffer.from(Float32Array.from(face(n + 0.5)).buffer)} WHERE student_id = 'S002'`,
+  'an embedding alone': async (n: number) => {
+    for (const { template_id } of await db.sql<{ template_id: string }[]>`SELECT template_id FROM templates WHERE student_id = 'S002'`) {
+      await db.sql`UPDATE templates SET sealed = ${await sealedAs(db, { template_id, student_id: 'S002', model: CURRENT_MODEL }, face(n + 0.5))} WHERE template_id = ${template_id}`
+    }
+  },
   'the school\'s name': (n: number) => db.sql`UPDATE school SET name = ${`School ${n}`}`,
   'another room': (n: number) => db.sql`UPDATE classrooms SET name = ${`Hall ${n}`} WHERE classroom_id = 'HALL-1'`,
 } as const
@@ -62,7 +67,7 @@ it('whatever changes, and whenever it is asked, a tag that is remembered is the 
           if (known === undefined) await tags.take('ROOM-204', instant)
           else {
             remembered += 1
-            expect(known, instant.toISOString()).toBe(found?.tag)
+            expect(known, instant.toISOString()).toEqual({ tag: found?.tag, version: found?.version })
           }
         }
       }
@@ -76,7 +81,7 @@ it('whatever changes, and whenever it is asked, a tag that is remembered is the 
 it('is remembered until the next lesson begins or ends, and another setting makes another tag', async () => {
   const tags = openRoomTags(db, 'settings')
   const before = await tags.take('ROOM-204', new Date('2026-03-27T08:10:00Z'))
-  expect(await tags.known('ROOM-204', new Date('2026-03-27T08:59:59.999Z'))).toBe(before?.tag)
+  expect(await tags.known('ROOM-204', new Date('2026-03-27T08:59:59.999Z'))).toMatchObject({ tag: before?.tag })
   expect(await tags.known('ROOM-204', new Date('2026-03-27T09:00:00Z'))).toBeUndefined()
   // A clock that went back knows nothing of what it remembers.
   expect(await tags.known('ROOM-204', new Date('2026-03-27T08:09:59Z'))).toBeUndefined()
@@ -88,9 +93,9 @@ it('a template that is erased between the outline and the answer is in no answer
   await CHANGES['a face'](900)
   const at = new Date('2026-03-27T08:10:00Z')
   const outline = await roomOutline(db, 'ROOM-204', at)
-  expect(outline && (await scheduleOf(db, outline))?.students.flatMap(({ templates }) => templates)).toHaveLength(1)
+  expect(outline && (await scheduleOf(db, outline, KEYRING))?.students.flatMap(({ templates }) => templates)).toHaveLength(1)
   await withdrawConsent(db, 'S002', at)
-  expect(outline && (await scheduleOf(db, outline))).toBeUndefined()
+  expect(outline && (await scheduleOf(db, outline, KEYRING))).toBeUndefined()
   const after = await roomOutline(db, 'ROOM-204', at)
-  expect(after && (await scheduleOf(db, after))?.students.flatMap(({ templates }) => templates)).toEqual([])
+  expect(after && (await scheduleOf(db, after, KEYRING))?.students.flatMap(({ templates }) => templates)).toEqual([])
 })

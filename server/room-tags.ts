@@ -7,11 +7,17 @@ import { roomOutline, rosterKey } from '../db/roster.ts'
 import type { RoomOutline } from '../db/roster.ts'
 import type { Database } from '../db/connect.ts'
 
+export interface RoomTag {
+  tag: string
+  /** Of the state of the school that it was found, or found to hold still, in. */
+  version: string
+}
+
 export interface RoomTags {
   /** The tag of what the room's kiosk may know now, if that is known without asking for it; undefined: take the outline. */
-  known(roomId: string, at: Date): Promise<string | undefined>
+  known(roomId: string, at: Date): Promise<RoomTag | undefined>
   /** Undefined: no such room. */
-  take(roomId: string, at: Date): Promise<{ tag: string; outline: RoomOutline } | undefined>
+  take(roomId: string, at: Date): Promise<(RoomTag & { outline: RoomOutline }) | undefined>
 }
 
 interface Remembered {
@@ -29,7 +35,7 @@ export function openRoomTags(db: Database, settings: string): RoomTags {
     async known(roomId, at) {
       const room = rooms.get(roomId)
       if (!room || at.getTime() < room.from || at.getTime() >= room.to) return undefined
-      return (await rosterKey(db)) === room.key ? room.tag : undefined
+      return (await rosterKey(db)) === room.key ? { tag: room.tag, version: versionOf(room.key) } : undefined
     },
     async take(roomId, at) {
       const outline = await roomOutline(db, roomId, at)
@@ -39,7 +45,10 @@ export function openRoomTags(db: Database, settings: string): RoomTags {
       }
       const tag = `"${createHash('sha256').update(settings).update('\0').update(outline.text).digest('base64url').slice(0, 32)}"`
       rooms.set(roomId, { key: outline.key, tag, from: at.getTime(), to: outline.changesAt })
-      return { tag, outline }
+      return { tag, version: versionOf(outline.key), outline }
     },
   }
 }
+
+/** See rosterKey: the version comes first. */
+const versionOf = (key: string): string => key.slice(0, key.indexOf(' '))

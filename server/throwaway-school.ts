@@ -10,13 +10,16 @@ import type { Database } from '../db/connect.ts'
 import { startEmbedded } from '../db/embedded.ts'
 import { insertMarks, setAsideMarks } from '../db/marks.ts'
 import { migrate } from '../db/migrate.ts'
+import { openKeyring } from '../db/open-keyring.ts'
 import { ensureMonths } from '../db/partitions.ts'
 import { seedDemoSchool } from '../db/seed.ts'
 import type { AppEnv, AppParts } from './app-parts.ts'
+import { openAudit } from './audit.ts'
 import { createApp } from './app.ts'
 import { createGroupCommit } from './intake/group-commit.ts'
 import { openKnownDevices } from './known-devices.ts'
 import type { LogEvent } from './log.ts'
+import { openSchoolKey } from './school-key.ts'
 
 export interface ThrowawaySchool {
   /** Of its database, for a second server. */
@@ -51,7 +54,8 @@ export async function startThrowawaySchool(now: () => Date, more: Partial<AppPar
   const events: LogEvent[] = []
   const log = (event: LogEvent): void => void events.push(event)
   const stopping = new AbortController()
-  const devices = await openKnownDevices(db, log)
+  const devices = await openKnownDevices(db, log, now)
+  const schoolKey = openSchoolKey(secret())
   const parts: AppParts = {
     db,
     devices,
@@ -59,12 +63,15 @@ export async function startThrowawaySchool(now: () => Date, more: Partial<AppPar
     now,
     settings: { false_accept_budget: 0.003, score_floor: 0.5, recognition_threshold: 0.65, debounce_seconds: 30, frame_skip: 0, camera_fps: 15 },
     model: DEFAULT_MODEL,
+    schoolKey,
+    keyring: await openKeyring(db, { now: schoolKey.derive('templates') }),
     apiKey,
     appVersion: '0.0.0+test',
     appDir: undefined,
     secureCookies: false,
     log,
     stopping: stopping.signal,
+    audit: openAudit({ db, key: (more.schoolKey ?? schoolKey).derive('audit'), now }),
     ...more,
   }
   let databaseRuns = true

@@ -46,7 +46,7 @@ if [[ -z $into ]]; then
   export DEBIAN_FRONTEND=noninteractive
   # Chromium's package is called chromium-browser on Raspberry Pi OS 12 and chromium elsewhere.
   # Cage does not start without Xwayland, which it only recommends.
-  need=(cage xwayland fonts-dejavu-core)
+  need=(cage xwayland fonts-dejavu-core prometheus-node-exporter)
   command -v chromium >/dev/null || command -v chromium-browser >/dev/null || need+=(chromium)
   missing=()
   for name in "${need[@]}"; do
@@ -86,6 +86,8 @@ lay 0644 /etc/systemd/system/fastrackai-kiosk.service <"$here/fastrackai-kiosk.s
 lay 0644 /etc/systemd/system/fastrackai-kiosk-restart.service <"$here/fastrackai-kiosk-restart.service"
 lay 0644 /etc/systemd/system/fastrackai-kiosk-restart.timer <"$here/fastrackai-kiosk-restart.timer"
 lay 0644 /etc/systemd/system.conf.d/fastrackai-watchdog.conf <"$here/watchdog.conf"
+# What a web page cannot read, for infra/prometheus: the temperature of the processor, memory, disk and clock. No process, file or address.
+lay 0644 /etc/default/prometheus-node-exporter <<<'ARGS="--collector.disable-defaults --collector.thermal_zone --collector.cpufreq --collector.loadavg --collector.meminfo --collector.filesystem --collector.timex --web.disable-exporter-metrics"'
 # The key in the link opens one room's roster: for root alone. systemd reads it and hands it to the kiosk.
 lay 0600 /etc/fastrackai/kiosk.env <<<"KIOSK_LINK='$link'"
 
@@ -111,6 +113,8 @@ done
 if [[ -z $into ]]; then
   systemctl daemon-reload
   systemctl disable --now getty@tty1.service 2>/dev/null || true
+  systemctl enable prometheus-node-exporter.service
+  systemctl restart prometheus-node-exporter.service
   systemctl enable fastrackai-kiosk.service fastrackai-kiosk-restart.timer
   systemctl start fastrackai-kiosk-restart.timer
   systemctl restart fastrackai-kiosk.service

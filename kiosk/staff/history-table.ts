@@ -45,14 +45,19 @@ export const historyLook = css`
   }
 `
 
-/** @param who what tells the lines apart: the course in a student's history, the student in a course's. */
-export function historyTable(records: readonly HistoryEntry[], timeZone: string, who: (record: HistoryEntry) => TemplateResult): TemplateResult {
+/**
+ * @param who what tells the lines apart: the course in a student's history, the student in a course's.
+ * @param linked whether the reader may open the lessons' registers.
+ */
+export function historyTable(records: readonly HistoryEntry[], timeZone: string, who: (record: HistoryEntry) => TemplateResult, linked = true): TemplateResult {
   if (records.length === 0) return html`<p class="note">Nothing is recorded in the last three months.</p>`
   return html`<ul class="card">
     ${records.map(
       (record) =>
         html`<li class="record">
-          <a class="numbers" href=${hashOf({ view: 'lesson', held_on: record.held_on, lesson_id: record.lesson_id })}>${shortDate(record.held_on)}</a>
+          ${linked
+            ? html`<a class="numbers" href=${hashOf({ view: 'lesson', held_on: record.held_on, lesson_id: record.lesson_id })}>${shortDate(record.held_on)}</a>`
+            : html`<span class="numbers">${shortDate(record.held_on)}</span>`}
           <span class="who">${who(record)}</span>
           <span><span class="pill ${record.status}">${STATUS_WORD[record.status]}</span></span>
           <span class="said soft small numbers">${recordWords(record, timeZone)}</span>

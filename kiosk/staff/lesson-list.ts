@@ -117,7 +117,8 @@ export class LessonList extends LitElement {
   }
 
   override willUpdate(changed: PropertyValues<this>): void {
-    if (changed.has('date')) {
+    // Today is no date, and so no change, when the list is first shown.
+    if (changed.has('date') || !this.hasUpdated) {
       this.answer = undefined
       this.wanted = ''
       void this.load()

@@ -8,6 +8,7 @@ import { look, problemNote, waiting } from './look.ts'
 import { hashOf } from './route.ts'
 import { tellSignedOut } from './signed-in-page.ts'
 import { STATUS_WORD, countOf, dateOf, dateWords, phaseOf, problemWords, timeOf, timeToTheSecond } from './wording.ts'
+import './mark-check-list.ts'
 import './register-row.ts'
 
 @customElement('lesson-register')
@@ -165,6 +166,13 @@ export class LessonRegister extends LitElement {
           >${this.line === 'live' ? 'Live' : `No line to the server; as it was at ${timeToTheSecond(answer.now, time_zone)}. Trying again…`}</span
         >
       </div>
+      <mark-check-list
+        .held_on=${this.held_on}
+        .lesson_id=${this.lesson_id}
+        .timeZone=${time_zone}
+        .marks=${entries.filter(({ mark }) => mark !== null).length}
+        @correct=${({ detail }: CustomEvent<{ correction: CorrectionRequest; name: string }>) => this.correct(detail.correction, detail.name)}
+      ></mark-check-list>
       ${entries.length === 0
         ? html`<p class="note">Nobody is enrolled in this course yet.</p>`
         : html`<ul class="card">

@@ -116,6 +116,7 @@ export const look = css`
     font-weight: 600;
   }
   input,
+  select,
   textarea {
     font: inherit;
     font-weight: 400;

@@ -15,7 +15,7 @@ export class PageHead extends LitElement {
         border-bottom: 1px solid var(--line);
       }
       .inner {
-        max-width: 68rem;
+        max-width: 80rem;
         margin: 0 auto;
         padding: 0.4rem 1rem;
         display: flex;
@@ -53,15 +53,29 @@ export class PageHead extends LitElement {
         align-items: center;
         gap: 0.25rem;
       }
+      .user {
+        min-height: var(--touch);
+        display: inline-flex;
+        align-items: center;
+        padding: 0 var(--space-2);
+      }
+      .user[aria-current] {
+        font-weight: 600;
+      }
       @media print {
         :host {
           display: none;
         }
       }
       @media (max-width: 32rem) {
-        .name:not(.alone),
-        .user {
+        .name:not(.alone) {
           display: none;
+        }
+        .user {
+          max-width: 8rem;
+          overflow: hidden;
+          text-overflow: ellipsis;
+          white-space: nowrap;
         }
         .inner {
           padding: 0.2rem 0.4rem;
@@ -91,21 +105,28 @@ export class PageHead extends LitElement {
 
   override render() {
     const { session } = this
+    const teaches = session?.role === 'office' || session?.role === 'teacher'
     return html`<header>
       <div class="inner">
         <span class="name ${session ? '' : 'alone'}">FastrackAI</span>
         ${session
           ? html`<nav aria-label="Pages">
-                <a href="/office#/" aria-current=${this.isAt('day', 'lesson', 'student', 'course') ? 'page' : nothing}>Lessons</a>
-                <a href="/office#/reports" aria-current=${this.isAt('reports') ? 'page' : nothing}>Reports</a>
+                ${session.role === 'student' ? html`<a href="/office#/" aria-current=${this.isAt('my-attendance', 'day') ? 'page' : nothing}>My attendance</a>` : nothing}
+                ${teaches ? html`<a href="/office#/" aria-current=${this.isAt('day', 'lesson', 'student', 'course') ? 'page' : nothing}>Lessons</a>` : nothing}
+                ${teaches ? html`<a href="/office#/reports" aria-current=${this.isAt('reports') ? 'page' : nothing}>Reports</a>` : nothing}
                 ${session.role === 'office' ? html`<a href="/office#/pins" aria-current=${this.isAt('pins') ? 'page' : nothing}>PINs</a>` : nothing}
+                ${session.role === 'office' ? html`<a href="/office#/cards" aria-current=${this.isAt('cards') ? 'page' : nothing}>Cards</a>` : nothing}
+                ${session.role === 'office' || session.role === 'privacy' ? html`<a href="/office#/policy" aria-current=${this.isAt('policy') ? 'page' : nothing}>Policy</a>` : nothing}
                 ${session.role === 'office' ? html`<a href="/office#/recognition" aria-current=${this.isAt('recognition') ? 'page' : nothing}>Recognition</a>` : nothing}
                 ${session.role === 'office' ? html`<a href="/office#/kiosks" aria-current=${this.isAt('kiosks', 'set-aside') ? 'page' : nothing}>Kiosks</a>` : nothing}
-                <a href="/office#/rooms" aria-current=${this.isAt('rooms') ? 'page' : nothing}>Rooms</a>
+                ${teaches ? html`<a href="/office#/rooms" aria-current=${this.isAt('rooms') ? 'page' : nothing}>Rooms</a>` : nothing}
+                ${session.role === 'privacy' ? html`<a href="/office#/privacy/students" aria-current=${this.isAt('privacy', 'day') ? 'page' : nothing}>Privacy</a>` : nothing}
+                ${session.role === 'privacy' ? html`<a href="/office#/audit" aria-current=${this.isAt('audit') ? 'page' : nothing}>Audit</a>` : nothing}
+                ${session.role === 'office' ? html`<a href="/office#/accounts" aria-current=${this.isAt('accounts') ? 'page' : nothing}>Accounts</a>` : nothing}
                 ${session.role === 'office' ? html`<a href="/enrol" aria-current=${this.where === 'enrol' ? 'page' : nothing}>Enrol</a>` : nothing}
               </nav>
               <div class="who">
-                <span class="user soft small">${session.username}</span>
+                <a class="user small" href="/office#/account" aria-current=${this.isAt('account') ? 'page' : nothing}><span class="hidden-words">My account: </span>${session.username}</a>
                 <button class="quiet" @click=${() => this.dispatchEvent(new CustomEvent('sign-out'))}>Sign out</button>
               </div>`
           : nothing}

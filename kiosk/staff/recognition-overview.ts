@@ -2,9 +2,11 @@
 import { LitElement, css, html, nothing, type TemplateResult } from 'lit'
 import { customElement, property, state } from 'lit/decorators.js'
 import { likenessOf, type LookAlikePair } from '#contract/look-alike'
+import { MOST_CHECKS } from '#contract/mark-check'
 import type { Session } from '#contract/people'
 import { TERM_WEEKS, expectedWrongMarks, type Recognition, type WithoutFace } from '#contract/recognition'
-import { confirmDifferent, isSignedOut, recognition } from '../sync/office.ts'
+import type { SchoolPolicy } from '#contract/policy'
+import { confirmDifferent, isSignedOut, recognition, schoolPolicy } from '../sync/office.ts'
 import { look, problemNote, waiting } from './look.ts'
 import { tellSignedOut } from './signed-in-page.ts'
 import { dateWords, problemWords } from './wording.ts'
@@ -17,6 +19,11 @@ const WHY: Record<WithoutFace, string> = {
   no_consent: 'no consent',
   no_template: 'consent, but no photos yet',
   old_model: 'photos of a model that is no longer used',
+}
+
+const POLICY_NOTE: Record<Exclude<SchoolPolicy, 'default'>, string> = {
+  'no-biometrics': 'This school uses no faces: nobody is recognised, nothing of a face is kept, and nobody can be taken for somebody else.',
+  'verify-only': 'This school only verifies: a PIN or a card says who it is, and one face is compared with that one student. Nobody is searched for, so the wrong marks below, which are those of a search, are not to be expected.',
 }
 
 @customElement('recognition-overview')
@@ -102,6 +109,7 @@ export class RecognitionOverview extends LitElement {
 
   @property({ attribute: false }) session!: Session
   @state() private answer: Recognition | undefined
+  @state() private policy: SchoolPolicy = 'default'
   @state() private problem: string | undefined
   @state() private strangers = STRANGERS
   @state() private busy = false
@@ -115,7 +123,7 @@ export class RecognitionOverview extends LitElement {
     if (this.session.role !== 'office') return
     this.problem = undefined
     try {
-      this.answer = await recognition()
+      ;[this.answer, { policy: this.policy }] = await Promise.all([recognition(), schoolPolicy()])
     } catch (error) {
       this.fail(error)
     }
@@ -143,7 +151,8 @@ export class RecognitionOverview extends LitElement {
     const { answer } = this
     return html`<h1>Recognition</h1>
       ${problemNote(this.problem, this.load)}
-      ${answer ? this.renderAnswer(answer) : this.problem === undefined ? waiting('Loading…') : nothing}`
+      ${this.policy === 'default' ? nothing : html`<p class="note">${POLICY_NOTE[this.policy]} <a href="/office#/policy">Policy</a></p>`}
+      ${this.policy === 'no-biometrics' ? nothing : answer ? this.renderAnswer(answer) : this.problem === undefined ? waiting('Loading…') : nothing}`
   }
 
   private renderAnswer(answer: Recognition): TemplateResult {
@@ -152,7 +161,7 @@ export class RecognitionOverview extends LitElement {
         <li class="card"><b>${answer.look_alikes.length}</b>${answer.look_alikes.length === 1 ? 'pair looks' : 'pairs look'} alike</li>
         <li class="card"><b>${answer.lessons_left.count.toLocaleString('en-GB')}</b>lessons before a kiosk in the next ${TERM_WEEKS} weeks</li>
       </ul>
-      ${this.renderExpected(answer)} ${this.renderLookAlikes(answer)} ${renderWithout(answer)}`
+      ${renderAccuracy(answer)} ${this.renderExpected(answer)} ${this.renderLookAlikes(answer)} ${renderWithout(answer)}`
   }
 
   private renderExpected(answer: Recognition): TemplateResult {
@@ -202,6 +211,24 @@ export class RecognitionOverview extends LitElement {
     </li>`
   }
 }
+
+/** What the interval says first: a share of three answers is no promise. */
+function renderAccuracy({ accuracy }: Recognition): TemplateResult {
+  return html`<h2>Marks that were right</h2>
+    <div class="card sum">
+      ${accuracy
+        ? html`<p class="numbers" role="status"><b>Between ${percentDown(accuracy.lower)} and ${percentUp(accuracy.upper)}</b> of marks by face, since ${dateWords(accuracy.from)}</p>
+            <p class="soft small numbers">
+              ${accuracy.checked} ${accuracy.checked === 1 ? 'mark was' : 'marks were'} confirmed or denied by teachers, in ${accuracy.lessons} ${accuracy.lessons === 1 ? 'lesson' : 'lessons'} with ${accuracy.marks} marks by face;
+              the share of right ones, each lesson weighted by its marks, is ${percent(accuracy.estimate)}. The truth lies between the two in 19 of 20 cases.
+            </p>`
+        : html`<p>Nobody has answered yet. In each lesson’s register teachers are asked about at most ${MOST_CHECKS} marks, drawn at random: only that shows how often the kiosks are right.</p>`}
+    </div>`
+}
+
+/** Rounded outwards: the interval is never told narrower than it is. */
+const percentDown = (share: number): string => `${(Math.floor(share * 1000) / 10).toLocaleString('en-GB')} %`
+const percentUp = (share: number): string => `${(Math.ceil(share * 1000) / 10).toLocaleString('en-GB')} %`
 
 function renderWithout({ without_face }: Recognition): TemplateResult {
   if (without_face.length === 0) return html`<h2>Without a face</h2><p class="note good">Every student has a face on record.</p>`

@@ -1,4 +1,4 @@
-/** `<room-list>`: the rooms, and what each kiosk does about pictures held before its camera. The office decides, a teacher reads. */
+/** `<room-list>`: the rooms, what each kiosk does about pictures held before its camera, and the code that makes a device a room's kiosk. The office decides, a teacher reads. */
 import { LitElement, css, html, nothing, type TemplateResult } from 'lit'
 import { customElement, property, state } from 'lit/decorators.js'
 import { repeat } from 'lit/directives/repeat.js'
@@ -9,6 +9,7 @@ import { isSignedOut, rooms, saveRoom } from '../sync/office.ts'
 import { look, problemNote, waiting } from './look.ts'
 import { tellSignedOut } from './signed-in-page.ts'
 import { problemWords } from './wording.ts'
+import './pairing-code.ts'
 
 const POLICIES: readonly { policy: LivenessPolicy; word: string; what: string }[] = [
   { policy: 'off', word: 'Off', what: 'A face is enough. A photo held up may be marked.' },
@@ -143,7 +144,8 @@ export class RoomList extends LitElement {
             )}
           </div>`
         : html`<b>${chosen?.word}</b>`}
-      <p class="what soft small" role="status">${chosen?.what}</p>`
+      <p class="what soft small" role="status">${chosen?.what}</p>
+      ${this.session?.role === 'office' ? html`<pairing-code class="what" label="Pair a kiosk…" of="for ${room.name}" .roomId=${room.room_id}></pairing-code>` : nothing}`
   }
 }
 

@@ -10,7 +10,17 @@ export type Route =
   | { view: 'kiosks' }
   | { view: 'set-aside' }
   | { view: 'recognition' }
+  | { view: 'audit' }
+  | { view: 'privacy'; part: PrivacyPart; /** Of `students`: whose; of `certificates`: which. */ id: string | undefined }
+  | { view: 'accounts' }
+  | { view: 'account' }
+  | { view: 'my-attendance' }
+  | { view: 'policy' }
+  | { view: 'cards'; /** undefined: none chosen yet. */ course_id: string | undefined }
   | { view: 'pins'; /** undefined: none chosen yet. */ course_id: string | undefined }
+
+const PRIVACY_PARTS = ['students', 'kiosks', 'certificates', 'texts', 'schedule'] as const
+export type PrivacyPart = (typeof PRIVACY_PARTS)[number]
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/
 
@@ -20,8 +30,12 @@ export function routeOf(hash: string): Route {
   if (view === 'lesson' && first && DATE.test(first) && second) return { view, held_on: first, lesson_id: second }
   if (view === 'student' && first) return { view, student_id: first }
   if (view === 'course' && first) return { view, course_id: first }
-  if (view === 'rooms' || view === 'kiosks' || view === 'set-aside' || view === 'recognition') return { view }
+  if (view === 'rooms' || view === 'kiosks' || view === 'set-aside' || view === 'recognition' || view === 'audit') return { view }
+  if (view === 'accounts' || view === 'account' || view === 'my-attendance') return { view }
   if (view === 'reports') return { view, course_id: first || undefined }
+  if (view === 'policy') return { view }
+  if (view === 'privacy') return { view, part: PRIVACY_PARTS.find((part) => part === first) ?? 'students', id: second || undefined }
+  if (view === 'cards') return { view, course_id: first || undefined }
   if (view === 'pins') return { view, course_id: first || undefined }
   return { view: 'day', date: view === 'day' && first && DATE.test(first) ? first : undefined }
 }
@@ -40,12 +54,24 @@ export function hashOf(route: Route): string {
       return route.course_id === undefined ? '#/reports' : `#/reports/${encodeURIComponent(route.course_id)}`
     case 'rooms':
       return '#/rooms'
+    case 'accounts':
+    case 'account':
+    case 'my-attendance':
+      return `#/${route.view}`
     case 'kiosks':
       return '#/kiosks'
     case 'set-aside':
       return '#/set-aside'
     case 'recognition':
       return '#/recognition'
+    case 'audit':
+      return '#/audit'
+    case 'privacy':
+      return `#/privacy/${route.part}${route.id === undefined ? '' : `/${encodeURIComponent(route.id)}`}`
+    case 'policy':
+      return '#/policy'
+    case 'cards':
+      return route.course_id === undefined ? '#/cards' : `#/cards/${encodeURIComponent(route.course_id)}`
     case 'pins':
       return route.course_id === undefined ? '#/pins' : `#/pins/${encodeURIComponent(route.course_id)}`
   }

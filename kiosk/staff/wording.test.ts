@@ -41,8 +41,8 @@ test('A mark says what more than a face made it, and what is doubted of it until
   const pin = { ...mark, method: 'pin' as const, confidence: 1, model: null }
   expect(rowWords(entry({ mark: pin, status: 'present' }), zone, '2026-11-23')).toBe('PIN typed 09:05 at pi-lab301')
   expect(whyWords(entry({ mark: pin, status: 'present' }), lesson(), zone).join(' ')).not.toContain('Confidence')
-  expect([pin, mark, { ...mark, method: null }, { ...mark, method: 'face_and_tap' as const }, { ...mark, method: 'face_and_pin' as const }].map(methodWords)).toEqual([
-    'by PIN', undefined, undefined, 'confirmed by tap', 'confirmed by PIN',
+  expect([pin, mark, { ...mark, method: null }, { ...mark, method: 'face_and_tap' as const }, { ...mark, method: 'face_and_pin' as const }, { ...mark, method: 'qr' as const }, { ...mark, method: 'face_and_qr' as const }].map(methodWords)).toEqual([
+    'by PIN', undefined, undefined, 'confirmed by tap', 'confirmed by PIN', 'by card', 'confirmed by card',
   ])
   const doubted = entry({ mark: { ...mark, doubt: 'looks_like_a_picture' }, status: 'present' })
   expect(doubtWords(doubted)).toContain('picture')

@@ -2,7 +2,7 @@
  * The words of the staff screens: statuses, times in the school's zone, and the line that says why a
  * row stands as it does. Pure; knows no element and no server.
  */
-import type { Doubt } from '#contract/attendance'
+import { showsFace, type Doubt } from '#contract/attendance'
 import { LATE_AFTER_MINUTES, type Correction, type LessonSummary, type RegisterEntry, type Status } from '#contract/register'
 import { Refused } from '../sync/request.ts'
 
@@ -69,7 +69,7 @@ type Mark = NonNullable<RegisterEntry['mark']>
 
 /** Such as `seen 09:05, 0.87 by pi-lab301`. */
 export function markWords(mark: Mark, timeZone: string): string {
-  if (mark.method === 'pin') return `PIN typed ${timeOf(mark.timestamp, timeZone)}${mark.device_id === null ? '' : ` at ${mark.device_id}`}`
+  if (mark.method === 'pin' || mark.method === 'qr') return `${mark.method === 'pin' ? 'PIN typed' : 'card shown'} ${timeOf(mark.timestamp, timeZone)}${mark.device_id === null ? '' : ` at ${mark.device_id}`}`
   return `seen ${timeOf(mark.timestamp, timeZone)}, ${mark.confidence.toFixed(2)}${mark.device_id === null ? '' : ` by ${mark.device_id}`}`
 }
 
@@ -78,10 +78,14 @@ export function methodWords({ method }: Mark): string | undefined {
   switch (method) {
     case 'pin':
       return 'by PIN'
+    case 'qr':
+      return 'by card'
     case 'face_and_tap':
       return 'confirmed by tap'
     case 'face_and_pin':
       return 'confirmed by PIN'
+    case 'face_and_qr':
+      return 'confirmed by card'
     default:
       return undefined
   }
@@ -122,14 +126,16 @@ export function whyWords(entry: RegisterEntry, lesson: LessonSummary, timeZone: 
   if (newest) why.push(`A person decides: ${correctionWords(newest, timeZone, lesson.held_on)}.`)
   if (entry.mark) {
     const { timestamp, confidence, device_id, model, method, doubt } = entry.mark
-    const byPin = method === 'pin'
-    const seen = `${byPin ? `This student’s PIN was typed at ${device_id ?? 'a kiosk'}` : `${device_id ?? 'A script'} saw this student`} at ${timeToTheSecond(timestamp, timeZone)}, ${minutesAfterStart(timestamp, lesson.starts_at)}`
+    const withoutFace = method !== null && !showsFace(method)
+    const shown = method === 'qr' ? 'card was shown' : 'PIN was typed'
+    const seen = `${withoutFace ? `This student’s ${shown} at ${device_id ?? 'a kiosk'}` : `${device_id ?? 'A script'} saw this student`} at ${timeToTheSecond(timestamp, timeZone)}, ${minutesAfterStart(timestamp, lesson.starts_at)}`
     const rule = newest ? '' : ` ${STATUS_WORD[entry.status]}: from ${LATE_AFTER_MINUTES} minutes after the start it counts as late.`
     why.push(`${seen}.${rule}`)
     if (doubt) why.push(`${DOUBT_WORDS[doubt].why} Choose the status that is true, also where it is the one that stands.`)
     if (method === 'face_and_tap') why.push('The kiosk was not sure and asked; the student tapped the name.')
-    if (method === 'face_and_pin') why.push('The kiosk was not sure and asked; the student typed the PIN.')
-    if (!byPin) why.push(`Confidence ${confidence.toFixed(2)} of 1 (how alike the face and the one on record are)${model === null ? '' : `, by the model ${model}`}.`)
+    if (method === 'face_and_pin') why.push('The student typed their PIN, and the face was compared.')
+    if (method === 'face_and_qr') why.push('The student showed their card, and the face was compared.')
+    if (!withoutFace) why.push(`Confidence ${confidence.toFixed(2)} of 1 (how alike the face and the one on record are)${model === null ? '' : `, by the model ${model}`}.`)
   } else if (!newest) {
     if (entry.status === 'expected') why.push('Not seen yet, and the lesson is not over.')
     else if (entry.status === 'not_taken') why.push('Not seen, and nobody took this register: no working kiosk watched the lesson and no teacher filled it in. So this is not an absence.')

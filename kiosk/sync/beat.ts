@@ -1,7 +1,7 @@
 /** How the kiosk is -> server; the server's clock and version <- back. Knows no timer and no screen. */
 import { HeartbeatAnswer } from '#contract/device'
 import type { Heartbeat } from '#contract/device'
-import type { Pairing, Store } from '../store/store.ts'
+import type { Pairing, SavedRoster, Store } from '../store/store.ts'
 import type { SchoolClock } from './clock.ts'
 import type { Host } from './host.ts'
 import { request } from './request.ts'
@@ -12,10 +12,12 @@ export async function feelPulse(o: {
   pairing: Pairing
   appVersion: string
   clock: SchoolClock
-  rosterPulledAt: number | undefined
+  /** Null: none is held; undefined: the disk has not said. */
+  roster: Pick<SavedRoster, 'pulledAt' | 'version'> | null | undefined
   status: Partial<Heartbeat>
 }): Promise<Heartbeat> {
   const marks = await o.store.countMarks()
+  const [oldest] = await o.store.unsentMarks(1)
   return {
     ...o.status,
     timestamp: new Date(o.clock.now()).toISOString(),
@@ -23,11 +25,19 @@ export async function feelPulse(o: {
     store: await o.store.storeState(),
     app_version: o.appVersion,
     unsent_marks: marks.unsent,
+    oldest_unsent_at: oldest?.timestamp ?? null,
     refused_marks: marks.refused,
-    roster_pulled_at: o.rosterPulledAt === undefined ? null : new Date(o.rosterPulledAt).toISOString(),
+    roster_pulled_at: o.roster ? new Date(o.roster.pulledAt).toISOString() : null,
+    ...versionOf(o.roster),
     storage_persisted: await o.store.persisted(),
     device_id: o.pairing.deviceId,
   }
+}
+
+/** Of a roster from before versions were told nothing can be said, and "none" would say too much. */
+function versionOf(roster: Pick<SavedRoster, 'version'> | null | undefined): Pick<Heartbeat, 'roster_version'> {
+  if (roster === null) return { roster_version: null }
+  return roster?.version === undefined ? {} : { roster_version: roster.version }
 }
 
 /** Throws Refused or Unreachable. */

@@ -5,6 +5,33 @@
  * All functions throw what request.ts throws: Refused (the server said no, and why) or Unreachable.
  */
 import { z, type ZodType } from 'zod'
+import {
+  Certificate,
+  Certificates,
+  Consents,
+  ConsentTexts,
+  Forgettings,
+  RetentionSchedule,
+  StudentConsents,
+  type ConsentRequest,
+  type ConsentTextRequest,
+  type ErasureRequest,
+  type RetentionRequest,
+} from '#contract/consent'
+import { AuditLog, type AuditAction } from '#contract/audit'
+import { NewCard } from '#contract/card'
+import {
+  Account,
+  Accounts,
+  MyAccount,
+  NewAccount,
+  RecoveryCodes,
+  SecondFactorStart,
+  SignInWays,
+  type AccountRequest,
+  type NewAccountRequest,
+  type PasswordRequest,
+} from '#contract/account'
 import { Confirmation } from '#contract/look-alike'
 import {
   Courses,
@@ -14,18 +41,21 @@ import {
   Students,
   TemplatesAnswer,
   VerifyAnswer,
-  type ConsentRequest,
   type Course,
   type PinRequest,
   type TemplatesRequest,
   type VerifyRequest,
 } from '#contract/people'
 import { Kiosk, Kiosks, Operations } from '#contract/kiosks'
+import { PolicyAnswer, type SchoolPolicy } from '#contract/policy'
+import { PairingCode, type PairingCodeRequest } from '#contract/pairing'
+import { MarkChecks, type MarkCheckRequest } from '#contract/mark-check'
 import { CourseHistory, Lessons, Register, StudentHistory, type CorrectionRequest } from '#contract/register'
 import { Recognition } from '#contract/recognition'
-import { CourseReport, SchoolReport } from '#contract/report'
+import { CourseReport, SchoolReport, StudentReport } from '#contract/report'
 import { Room, Rooms, type RoomRequest } from '#contract/rooms'
 import { DismissedAnswer, RecordedAnswer, SetAsideList, type RecordRequest } from '#contract/set-aside'
+import { patiently } from './patience.ts'
 import { Refused, Unreachable, request, type Ask } from './request.ts'
 import { announceRosterChange } from './same-browser.ts'
 
@@ -43,7 +73,8 @@ const OWN: School = { origin: '', key: undefined }
 const Nothing = z.undefined()
 
 async function ask<T>(school: School, path: string, o: Omit<Ask<T>, 'key' | 'etag'>): Promise<T> {
-  const answer = await request(school.origin + path, { ...o, key: school.key })
+  const once = () => request(school.origin + path, { ...o, key: school.key })
+  const answer = await (school === OWN ? once() : patiently(once))
   if (!answer) throw new Unreachable(`${path}: "not modified" was not asked for`)
   return answer.value
 }
@@ -65,8 +96,14 @@ export const isSignedOut = (error: unknown): boolean => error instanceof Refused
 
 // ---------- who is asking ----------
 
-export const signIn = (username: string, password: string): Promise<Session> =>
-  ask(OWN, '/api/v1/session', { method: 'POST', body: { username, password }, answer: Session })
+/** Throws Refused `second_factor` where the password is right and a code is wanted, or the code is not right. */
+export const signIn = (username: string, password: string, code?: string): Promise<Session> =>
+  ask(OWN, '/api/v1/session', { method: 'POST', body: { username, password, ...(code === undefined ? {} : { code }) }, answer: Session })
+
+export const signInWays = (): Promise<SignInWays> => get(OWN, '/api/v1/sign-in', SignInWays)
+
+/** The school's own login: an address for the browser to go to. It comes back to /office. */
+export const SCHOOL_LOGIN = '/api/v1/school-login'
 
 /** Whose session has ended already is signed out, too. */
 export async function signOut(): Promise<void> {
@@ -87,6 +124,37 @@ export async function currentSession(): Promise<Session | undefined> {
   }
 }
 
+// ---------- accounts ----------
+
+export const accounts = (): Promise<Accounts> => get(OWN, '/api/v1/accounts', Accounts)
+
+const accountPath = (accountId: number): string => `/api/v1/accounts/${accountId}`
+
+/** @returns with the password, told this once. */
+export const makeAccount = (wanted: NewAccountRequest): Promise<NewAccount> => ask(OWN, '/api/v1/accounts', { method: 'POST', body: wanted, answer: NewAccount })
+
+export const saveAccount = (accountId: number, wanted: AccountRequest): Promise<Account> => ask(OWN, accountPath(accountId), { method: 'PUT', body: wanted, answer: Account })
+
+/** Another password in the place of theirs, told this once. */
+export const renewPassword = (accountId: number): Promise<NewAccount> => ask(OWN, `${accountPath(accountId)}/password`, { method: 'POST', body: {}, answer: NewAccount })
+
+export const removeFactorOf = (accountId: number): Promise<Account> => ask(OWN, `${accountPath(accountId)}/second-factor`, { method: 'DELETE', answer: Account })
+
+export const endSessionsOf = (accountId: number): Promise<Account> => ask(OWN, `${accountPath(accountId)}/sessions`, { method: 'DELETE', answer: Account })
+
+const MY_ACCOUNT = '/api/v1/account'
+
+export const myAccount = (): Promise<Account> => get(OWN, MY_ACCOUNT, MyAccount)
+
+export const changePassword = (change: PasswordRequest): Promise<Account> => ask(OWN, `${MY_ACCOUNT}/password`, { method: 'PUT', body: change, answer: MyAccount })
+
+export const beginSecondFactor = (password_now: string): Promise<SecondFactorStart> => ask(OWN, `${MY_ACCOUNT}/second-factor`, { method: 'POST', body: { password_now }, answer: SecondFactorStart })
+
+export const confirmSecondFactor = (code: string): Promise<RecoveryCodes> => ask(OWN, `${MY_ACCOUNT}/second-factor`, { method: 'PUT', body: { code }, answer: RecoveryCodes })
+
+export const removeSecondFactor = (password_now: string, code: string): Promise<Account> =>
+  ask(OWN, `${MY_ACCOUNT}/second-factor/removal`, { method: 'POST', body: { password_now, code }, answer: MyAccount })
+
 // ---------- lessons and registers ----------
 
 /** @param date such as 2026-11-23; undefined: the school's today. */
@@ -98,6 +166,12 @@ export const register = (key: LessonKey): Promise<Register> => get(OWN, lessonPa
 /** Appends a correction; what the camera saw and what was corrected before stay beside it. @returns the register as it is now */
 export const correct = (key: LessonKey, correction: CorrectionRequest): Promise<Register> =>
   ask(OWN, `${lessonPath(key)}/corrections`, { method: 'POST', body: correction, answer: Register })
+
+/** The marks of the lesson that are asked about. */
+export const markChecks = (key: LessonKey): Promise<MarkChecks> => get(OWN, `${lessonPath(key)}/checks`, MarkChecks)
+
+export const answerCheck = (key: LessonKey, body: MarkCheckRequest): Promise<MarkChecks> =>
+  ask(OWN, `${lessonPath(key)}/checks`, { method: 'POST', body, answer: MarkChecks })
 
 export type Line = 'live' | 'down'
 
@@ -220,6 +294,8 @@ const monthsQuery = ({ from, to }: ReportMonths): string => {
 
 export const schoolReport = (months: ReportMonths): Promise<SchoolReport> => get(OWN, `/api/v1/reports/school${monthsQuery(months)}`, SchoolReport)
 
+export const studentReport = (studentId: string, months: ReportMonths): Promise<StudentReport> => get(OWN, `/api/v1/reports/student/${encodeURIComponent(studentId)}${monthsQuery(months)}`, StudentReport)
+
 export const courseReport = (courseId: string, months: ReportMonths): Promise<CourseReport> =>
   get(OWN, `/api/v1/reports/course/${encodeURIComponent(courseId)}${monthsQuery(months)}`, CourseReport)
 
@@ -227,8 +303,8 @@ export const courseReport = (courseId: string, months: ReportMonths): Promise<Co
 
 export const students = async (school: School = OWN): Promise<Student[]> => (await get(school, '/api/v1/students', Students)).students
 
-/** With the embedding model that the school uses; any string, for a server may know a newer one. */
-export const studentsAndModel = (school: School = OWN): Promise<{ students: Student[]; model: string }> => get(school, '/api/v1/students', Students)
+/** With the school's policy, and the embedding model that it uses; any string, for a server may know a newer one. */
+export const studentsAndModel = (school: School = OWN): Promise<{ students: Student[]; model: string; policy: SchoolPolicy }> => get(school, '/api/v1/students', Students)
 
 export const courses = async (school: School = OWN): Promise<Course[]> => (await get(school, '/api/v1/courses', Courses)).courses
 
@@ -271,12 +347,72 @@ export async function savePin(studentId: string, wanted: PinRequest): Promise<Ne
 export const removePin = (studentId: string): Promise<Student> =>
   tellingTabs(ask(OWN, `${studentPath(studentId)}/pin`, { method: 'DELETE', answer: Student }), OWN)
 
+/** @returns what stands on the card, told this once, and the student. The card before is nobody's. */
+export async function makeCard(studentId: string): Promise<NewCard> {
+  const told = await ask(OWN, `${studentPath(studentId)}/card`, { method: 'PUT', body: {}, answer: NewCard })
+  announceRosterChange()
+  return told
+}
+
+export const removeCard = (studentId: string): Promise<Student> =>
+  tellingTabs(ask(OWN, `${studentPath(studentId)}/card`, { method: 'DELETE', answer: Student }), OWN)
+
+// ---------- the school's policy ----------
+
+export const schoolPolicy = (): Promise<PolicyAnswer> => get(OWN, '/api/v1/policy', PolicyAnswer)
+
+/** Asked twice by whoever calls it: under `no-biometrics` it erases every template, for good. */
+export async function setPolicy(policy: SchoolPolicy): Promise<PolicyAnswer> {
+  const answer = await ask(OWN, '/api/v1/policy', { method: 'PUT', body: { policy, confirmed: true }, answer: PolicyAnswer })
+  announceRosterChange()
+  return answer
+}
+
 /** A kiosk in another tab of this browser hears at once that somebody's templates have changed; the others ask within a minute. */
 async function tellingTabs<T extends Student>(change: Promise<T>, school: School): Promise<T> {
   const student = await change
   if (school === OWN) announceRosterChange()
   return student
 }
+
+// ---------- privacy ----------
+
+/** Of each text and language the newest version. */
+export const consentTexts = (school: School = OWN): Promise<ConsentTexts> => get(school, '/api/v1/consent-texts', ConsentTexts)
+
+/** Its next version. @returns all texts as they are now */
+export const addConsentText = (text: ConsentTextRequest): Promise<ConsentTexts> => ask(OWN, '/api/v1/consent-texts', { method: 'POST', body: text, answer: ConsentTexts })
+
+export const saveGuardianRequired = (required: boolean): Promise<ConsentTexts> =>
+  ask(OWN, '/api/v1/consent-settings', { method: 'PUT', body: { guardian_required: required }, answer: ConsentTexts })
+
+/** @param required null: as the school says */
+export const saveGuardianOf = (studentId: string, required: boolean | null): Promise<Student> =>
+  ask(OWN, `${studentPath(studentId)}/guardian`, { method: 'PUT', body: { required }, answer: Student })
+
+/** @param after the last id of the page before; undefined: from the first */
+export const consents = (search: string, after: string | undefined): Promise<Consents> =>
+  get(OWN, `/api/v1/consents?${new URLSearchParams({ search, ...(after === undefined ? {} : { after }) }).toString()}`, Consents)
+
+export const consentsOf = (studentId: string): Promise<StudentConsents> => get(OWN, `${studentPath(studentId)}/consents`, StudentConsents)
+
+export const forgettings = (): Promise<Forgettings> => get(OWN, '/api/v1/forgettings', Forgettings)
+
+/** @returns the certificate. The same `request_id` again erases nothing more. */
+export async function eraseStudent(studentId: string, erasure: ErasureRequest): Promise<Certificate> {
+  const certificate = await ask(OWN, `${studentPath(studentId)}/erasure`, { method: 'POST', body: erasure, answer: Certificate })
+  announceRosterChange()
+  return certificate
+}
+
+/** Where the file with everything that is held on one person is; a link to it saves it. */
+export const exportPath = (studentId: string): string => `${studentPath(studentId)}/export`
+
+export const certificates = (): Promise<Certificates> => get(OWN, '/api/v1/certificates', Certificates)
+
+export const retentionSchedule = (): Promise<RetentionSchedule> => get(OWN, '/api/v1/retention-schedule', RetentionSchedule)
+
+export const saveRetentionRule = (rule: RetentionRequest): Promise<RetentionSchedule> => ask(OWN, '/api/v1/retention-schedule', { method: 'PUT', body: rule, answer: RetentionSchedule })
 
 // ---------- recognition ----------
 
@@ -300,6 +436,16 @@ export const closeAlarm = (deviceId: string, alarmId: number): Promise<Kiosk> =>
 /** Of two copies of its storage the one that is in use now is the right one. @returns the kiosk as it is now. */
 export const clearFence = (deviceId: string): Promise<Kiosk> => ask(OWN, `${kioskPath(deviceId)}/clear-fence`, { method: 'POST', body: {}, answer: Kiosk })
 
+/** Its next request is answered 401, and it forgets its roster. @returns the kiosk as it is now. */
+export const revokeKiosk = (deviceId: string): Promise<Kiosk> => ask(OWN, `${kioskPath(deviceId)}/revoke`, { method: 'POST', body: {}, answer: Kiosk })
+
+/** It draws another key at its next beat. @returns the kiosk as it is now. */
+export const wantKey = (deviceId: string): Promise<Kiosk> => ask(OWN, `${kioskPath(deviceId)}/want-key`, { method: 'POST', body: {}, answer: Kiosk })
+
+/** A one-time code that makes a device this room's kiosk. */
+export const makePairingCode = (roomId: string, wanted: PairingCodeRequest): Promise<PairingCode> =>
+  ask(OWN, `/api/v1/rooms/${encodeURIComponent(roomId)}/pairing-codes`, { method: 'POST', body: wanted, answer: PairingCode })
+
 /** @param before the last of the page before; undefined: the newest. */
 export const setAside = (before: number | undefined): Promise<SetAsideList> => get(OWN, `/api/v1/set-aside${before === undefined ? '' : `?before=${before}`}`, SetAsideList)
 
@@ -321,3 +467,18 @@ export async function saveRoom(roomId: string, change: RoomRequest): Promise<Roo
 /** How near a face is to the templates on record. Templates themselves never leave the server for this. */
 export const verify = (studentId: string, face: VerifyRequest, school: School = OWN): Promise<VerifyAnswer> =>
   ask(school, `${studentPath(studentId)}/verify`, { method: 'POST', body: face, answer: VerifyAnswer })
+
+// ---------- the audit log ----------
+
+/** Undefined: all of them. */
+export interface AuditFilter {
+  actor?: string | undefined
+  action?: AuditAction | undefined
+  subject?: string | undefined
+}
+
+/** The newest first. @param before only older ones than this seq */
+export function auditLog(filter: AuditFilter, before: number | undefined): Promise<AuditLog> {
+  const query = new URLSearchParams(Object.entries({ ...filter, before: before === undefined ? undefined : String(before) }).filter((pair): pair is [string, string] => pair[1] !== undefined))
+  return get(OWN, `/api/v1/audit?${query.toString()}`, AuditLog)
+}

@@ -63,6 +63,10 @@ test('retries spread over a doubling span with a ceiling, and never come before 
   expect([1, 2, 3, 4, 5, 6, 7].map((attempt) => retryDelay(attempt, undefined, () => 1, PACE))).toEqual([2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
 })
 
+test('a beat, and a pull that it owes, are over within a minute where an answer takes no longer than a few seconds', () => {
+  expect(PACE.beatEveryMs).toBeLessThanOrEqual(45_000)
+})
+
 test('what waits to be recorded is asked for again after a second or two, then ever less often, at least once a minute', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 5000 }), fc.double({ min: 0, max: 1, noNaN: true }), (round, luck) => {

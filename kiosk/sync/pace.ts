@@ -9,6 +9,10 @@ export interface Pace {
   /** Records in one POST. */
   batch: number
   pullEveryMs: number
+  /**
+   * A beat, the pull that it may owe and the time that both take stay under a minute: so soon a withdrawn student is forgotten,
+   * wherever the server is reached.
+   */
   beatEveryMs: number
   /**
    * Pulls are moved by up to so much, so that a thousand rooms do not ask in the same second when the bell rings (each answer costs the server some
@@ -38,7 +42,7 @@ export const PACE: Pace = {
   pushAfterMs: 60_000,
   batch: 100,
   pullEveryMs: 600_000,
-  beatEveryMs: 60_000,
+  beatEveryMs: 45_000,
   spreadMs: 120_000,
   onlineSpreadMs: 1_000,
   firstRetryMs: 2_000,

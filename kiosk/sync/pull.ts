@@ -1,7 +1,7 @@
 /** Server -> roster: what this room's kiosk may know from now on. Knows no timer and no screen. */
 import { z } from 'zod'
 import { CURRENT_MODEL } from '#contract/model'
-import { RosterStudent, RosterTemplate, Schedule } from '#contract/schedule'
+import { ROSTER_VERSION_HEADER, RosterStudent, RosterTemplate, Schedule } from '#contract/schedule'
 import type { Pairing, SavedRoster } from '../store/store.ts'
 import type { Host } from './host.ts'
 import { request } from './request.ts'
@@ -18,15 +18,20 @@ export interface Pulled {
   serverNow: number | undefined
 }
 
-/** @param now ms since 1970, corrected clock. Throws Refused or Unreachable. */
-export async function pullRoster(pairing: Pairing, held: SavedRoster | undefined, now: () => number, host: Host): Promise<Pulled> {
+/**
+ * @param now ms since 1970, corrected clock
+ * @param told the roster version that the newest heartbeat was told: of a server that says no more, the least that its answer can be of.
+ * Throws Refused or Unreachable.
+ */
+export async function pullRoster(pairing: Pairing, held: SavedRoster | undefined, now: () => number, told: string | undefined, host: Host): Promise<Pulled> {
+  let version = told
   const path = `/api/v1/schedule?room_id=${encodeURIComponent(pairing.roomId)}`
-  const answer = await request(path, { key: pairing.key, etag: held?.etag, answer: PulledSchedule, host })
+  const answer = await request(path, { key: pairing.key, etag: held?.etag, answer: PulledSchedule, host, heard: (headers) => (version = headers.get(ROSTER_VERSION_HEADER) ?? told) })
   // A 304 only ever answers the ETag of what we hold.
-  if (!answer) return { roster: { ...(held as SavedRoster), pulledAt: now() }, changed: false, serverNow: undefined }
+  if (!answer) return { roster: { ...(held as SavedRoster), pulledAt: now(), version }, changed: false, serverNow: undefined }
   const { schedule, refusedTemplates } = keepOwnTemplates(answer.value)
   const serverNow = Date.parse(schedule.now)
-  return { roster: { schedule, etag: answer.etag, pulledAt: serverNow, refusedTemplates, lapsed: false }, changed: true, serverNow }
+  return { roster: { schedule, etag: answer.etag, pulledAt: serverNow, refusedTemplates, lapsed: false, version }, changed: true, serverNow }
 }
 
 /** Leaves out the templates that this app's model cannot be compared with, and those that are no templates. */

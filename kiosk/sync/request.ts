@@ -32,6 +32,8 @@ export interface Ask<T> {
   etag?: string | undefined
   /** What the answer must be. */
   answer: ZodType<T>
+  /** Told of the headers of every answer that is ours, "not modified" included. */
+  heard?: (headers: Headers) => void
   timeoutMs?: number
   /** Default: the browser's. */
   host?: Pick<Host, 'fetch' | 'setTimeout' | 'clearTimeout'>
@@ -41,7 +43,7 @@ export interface Ask<T> {
 export const TIMEOUT_MS = 15_000
 
 /** @returns the parsed answer with its ETag, or `undefined` where the server said 304. Throws Refused or Unreachable, nothing else. */
-export async function request<T>(path: string, { method = 'GET', body, key, etag, answer, timeoutMs = TIMEOUT_MS, host = BROWSER }: Ask<T>): Promise<{ value: T; etag: string | undefined } | undefined> {
+export async function request<T>(path: string, { method = 'GET', body, key, etag, answer, heard, timeoutMs = TIMEOUT_MS, host = BROWSER }: Ask<T>): Promise<{ value: T; etag: string | undefined } | undefined> {
   const headers = new Headers({ accept: 'application/json, application/problem+json' })
   if (body !== undefined) headers.set('content-type', 'application/json')
   if (key) headers.set('authorization', `Bearer ${key}`)
@@ -66,7 +68,10 @@ export async function request<T>(path: string, { method = 'GET', body, key, etag
   } finally {
     host.clearTimeout(timer)
   }
-  if (response.status === 304 && etag) return undefined
+  if (response.status === 304 && etag) {
+    heard?.(response.headers)
+    return undefined
+  }
   let json: unknown
   try {
     json = text === '' ? undefined : JSON.parse(text)
@@ -83,6 +88,7 @@ export async function request<T>(path: string, { method = 'GET', body, key, etag
     const { path: at, message } = parsed.error.issues[0] ?? { path: [], message: '' }
     throw new Misfit(`${method} ${path}: the answer does not fit the contract: ${at.join('.')} ${message}`.trimEnd(), { cause: parsed.error })
   }
+  heard?.(response.headers)
   return { value: parsed.data, etag: response.headers.get('etag') ?? undefined }
 }
 

@@ -5,7 +5,7 @@
 import type { Heartbeat } from '#contract/device'
 import type { Lesson, Schedule } from '#contract/schedule'
 import type { Pairing, SavedRoster, Store } from '../store/store.ts'
-import { hasLapsed } from '../store/roster.ts'
+import { hasLapsed, outlineOf } from '../store/roster.ts'
 import { beat, feelPulse } from './beat.ts'
 import type { SchoolClock } from './clock.ts'
 import { BROWSER } from './host.ts'
@@ -14,6 +14,7 @@ import { PACE, lessonChanges, queuedDelay, remaining, retryDelay, untilPull, unt
 import type { Pace } from './pace.ts'
 import { pullRoster } from './pull.ts'
 import { pushUnsent } from './push.ts'
+import { rotateKey } from './rotate-key.ts'
 import { Misfit, Refused, Unreachable } from './request.ts'
 
 export interface Contact {
@@ -35,13 +36,18 @@ export interface SyncOptions {
   clock: SchoolClock
   /** What only the screen's side knows of how the kiosk is. */
   status: () => Partial<Heartbeat>
-  /** A roster that differs from the one before, already saved: pulled, or lapsed. Also the first one after onOutOfDate or onRevoked. */
+  /** The outline (store/roster.ts) of a roster that differs from the one before, already saved: pulled, or lapsed. Also the first one after onOutOfDate or onRevoked. */
   onRoster: (roster: SavedRoster) => void
   onContact: (contact: Contact) => void
   /** The server no longer knows this device's key. The roster is erased already; the pairing and unsent marks are kept, and every 10 minutes sync asks again. */
   onRevoked: () => void
   /** The server and this app do not understand each other, or it will not serve this device; `problem` is for a person. The saved roster stays good. */
   onOutOfDate: (problem: string) => void
+  /**
+   * [Note: Behind] True from when the school may have withdrawn somebody whom the saved roster still knows, until a newer roster is saved: nobody
+   * is to be recognised meanwhile, from the disk or from memory. PINs and teachers go on. Told with false, too.
+   */
+  onBehind?: (behind: boolean) => void
   /** Some marks are no longer unsent. */
   onMarksSettled: () => void
   /** Marks made before the time was known have been put right, and may be in another lesson now. */
@@ -89,22 +95,27 @@ const DAY_MS = 86_400_000
  * 2. sleep until the first of the three is due (pace.ts says when)
  * 3. run it; a failure pauses that task alone, with jitter, or for as long as the server asks
  * 4. an answer after silence, or the browser's `online`, ends the pauses that nobody asked for
- * 5. a heartbeat that is told another roster version than the one before owes a pull
+ * 5. a heartbeat that is told another roster version than that of the roster held owes a pull, and until that has succeeded we are behind
+ *    (so we are between a start, or the end of a silence, and the end of the first heartbeat): [Note: Behind]
  * 6. marks answered `queued` are sent again soon, and sooner with the next new ones; nothing waits for them
  * 7. 401: erase the roster, tell, and only pull, seldom, until the server knows us again
+ *    (unless the disk holds another key than the one that was refused: then that one)
  * 8. 403 `fenced`: tell, keep everything, and only beat, seldom, until the office has said that this storage is the right one
  * Whatever it waits for it counts on the clock that nobody sets, and runs wherever a Host does.
  */
 export function startSync(o: SyncOptions): Sync {
-  const { store, pairing, clock, pace = PACE, random = Math.random, host = BROWSER } = o
+  const { store, clock, pace = PACE, random = Math.random, host = BROWSER } = o
   let stopped = false
   let timer: unknown
+  /** With its key of now. */
+  let pairing = o.pairing
 
   let online: boolean | undefined
   let contactAt: number | undefined
   let savedOffset = 0
   let serverAppVersion: string | undefined
 
+  /** Its outline: templates are in the store alone. */
   let roster: SavedRoster | undefined
   let changes: number[] = []
   let pulledAt: number | undefined
@@ -117,8 +128,15 @@ export function startSync(o: SyncOptions): Sync {
   let queued: { since: number; wait: number; round: number } | undefined
   let beatAt: number | undefined
   let drawnAt: number | undefined
-  /** As the newest heartbeat was told it. */
+  /** As the newest heartbeat, or the newest pull, was told it; perhaps in an earlier life. */
   let rosterVersion: string | undefined
+  /** As the disk has it: the roster has not reached it. */
+  let savedBehind: string | undefined
+  /** Whether the disk has said which roster we hold. */
+  let recalled = false
+  /** The server is, or may be, in reach again, and has not told its version yet. */
+  let inDoubt = true
+  let behind = false
   let revoked = false
   let fenced = false
   /** The screen shows something else than the roster because of us. */
@@ -129,16 +147,24 @@ export function startSync(o: SyncOptions): Sync {
     async () => {
       await lapse()
       await drawFence()
-      const heartbeat = await feelPulse({ store, pairing, appVersion: o.appVersion, clock, rosterPulledAt: roster?.pulledAt, status: o.status() })
+      const heartbeat = await feelPulse({ store, pairing, appVersion: o.appVersion, clock, roster: recalled ? (roster ?? null) : undefined, status: o.status() })
       const askedAt = clock.monotonic()
-      const answer = await beat(pairing, heartbeat, host)
+      const answer = await beat(pairing, heartbeat, host).catch((error: unknown) => {
+        inDoubt = false
+        tellBehind()
+        throw error
+      })
       beatAt = clock.monotonic()
       serverAppVersion = answer.app_version
-      if (answer.roster_version !== rosterVersion) pull.owed = true
+      if (answer.roster_version !== roster?.version) pull.owed = true
+      if (answer.new_key === true) newKey.owed = true
       rosterVersion = answer.roster_version
       if (fenced) pull.owed = push.owed = true
       fenced = false
-      answered(askedAt, Date.parse(answer.now))
+      inDoubt = false
+      tellBehind()
+      answered(askedAt, Date.parse(answer.now), true)
+      await saveBehind()
       if (heartbeat.store) await store.keepFence(heartbeat.store.next_fence)
       return true
     },
@@ -148,14 +174,26 @@ export function startSync(o: SyncOptions): Sync {
     () => (fenced ? Number.POSITIVE_INFINITY : untilPull({ now: clock.monotonic(), pulledAt, serverNow: clock.now(), confirmedAt: roster?.pulledAt ?? 0, changes, spread }, pace)),
     async () => {
       const askedAt = clock.monotonic()
-      const pulled = await pullRoster(pairing, roster, clock.now, host)
+      const pulled = await pullRoster(pairing, roster, clock.now, rosterVersion, host)
       answered(askedAt, pulled.serverNow)
-      await store.saveRoster(pulled.roster)
-      keep(pulled.roster)
+      const whole = pulled.changed ? pulled.roster : await stillOnDisk(pulled.roster)
+      if (!whole) {
+        keep(undefined)
+        recalled = false
+        return false
+      }
+      await store.saveRoster(whole)
+      const outline = outlineOf(whole)
+      keep(outline)
       pulledAt = clock.monotonic()
       spread = random() * pace.spreadMs
-      if (pulled.changed || interrupted) tell(() => o.onRoster(pulled.roster))
+      if (pulled.changed || interrupted) tell(() => o.onRoster(outline))
       interrupted = false
+      rosterVersion = outline.version
+      recalled = true
+      inDoubt = false
+      tellBehind()
+      await saveBehind()
       if (revoked) push.owed = pulse.owed = true
       revoked = false
       // Two days back is past in every time zone.
@@ -176,8 +214,20 @@ export function startSync(o: SyncOptions): Sync {
     },
   )
 
-  // In the order of the line at the start: the beat tells the time, and whether the roster has changed.
-  const tasks = [pulse, pull, push]
+  /** See rotate-key.ts. Begun where the server asks for it, and at the start where an earlier life had begun it. */
+  const newKey: Task = task(
+    () => Number.POSITIVE_INFINITY,
+    async () => {
+      if (revoked || fenced) return true
+      pairing = await rotateKey({ store, pairing, host })
+      answered()
+      return true
+    },
+  )
+  newKey.owed = pairing.nextKey !== undefined
+
+  // In the order of the line at the start: the right key first; the beat tells the time, and whether the roster has changed.
+  const tasks = [newKey, pulse, pull, push]
 
   function task(due: Task['due'], visit: Task['visit']): Task {
     return { owed: true, due, visit, failures: 0, pause: undefined, inLine: 0 }
@@ -189,6 +239,15 @@ export function startSync(o: SyncOptions): Sync {
     past = kept ? lessonsBefore(kept, [...past, ...(roster ? lessonsOf(roster.schedule) : [])]) : []
     roster = kept
     changes = kept ? lessonChanges(kept.schedule) : []
+  }
+
+  /**
+   * The roster that the server has just confirmed, as it lies on the disk, with the time of it. As old as it was then it had not lapsed.
+   * Undefined: the disk holds another one, or none; whatever it holds is then asked for anew.
+   */
+  async function stillOnDisk({ etag, version, pulledAt: confirmedAt }: SavedRoster): Promise<SavedRoster | undefined> {
+    const saved = await store.savedRoster(roster?.pulledAt ?? confirmedAt)
+    return saved && saved.etag === etag ? { ...saved, pulledAt: confirmedAt, version } : undefined
   }
 
   /**
@@ -224,10 +283,27 @@ export function startSync(o: SyncOptions): Sync {
     if (await store.drawFence(host.uuid())) drawnAt = clock.monotonic()
   }
 
+  const isBehind = (): boolean => !revoked && (inDoubt || (rosterVersion !== undefined && roster?.version !== rosterVersion))
+
+  function tellBehind(): void {
+    if (behind === isBehind()) return
+    behind = !behind
+    tell(() => o.onBehind?.(behind))
+  }
+
+  /** So that a restart without the network does not know again whom the school may have withdrawn. */
+  async function saveBehind(): Promise<void> {
+    const wanted = isBehind() ? rosterVersion : undefined
+    if (wanted === savedBehind) return
+    await store.saveBehind(wanted)
+    savedBehind = wanted
+  }
+
   /** Templates too old to be trusted are forgotten even where the server never answers again. */
   async function lapse(): Promise<void> {
     if (!roster || roster.lapsed || !hasLapsed(roster, clock.now())) return
-    const lapsed = await store.savedRoster(clock.now())
+    const whole = await store.savedRoster(clock.now())
+    const lapsed = whole && outlineOf(whole)
     keep(lapsed)
     if (lapsed) tell(() => o.onRoster(lapsed))
   }
@@ -240,9 +316,13 @@ export function startSync(o: SyncOptions): Sync {
     tell(() => o.onContact({ online: online === true, at: contactAt, clockOffsetMs: clock.offsetMs(), serverAppVersion }))
   }
 
-  function answered(askedAt?: number, serverNow?: number): void {
+  /** @param judged the server's roster version was told with it */
+  function answered(askedAt?: number, serverNow?: number, judged = false): void {
     if (askedAt !== undefined && serverNow !== undefined) clock.told(askedAt, clock.monotonic(), serverNow)
-    if (online === false) endPauses()
+    if (online === false) {
+      endPauses()
+      if (!judged) askVersion()
+    }
     online = true
     contactAt = clock.now()
     tellContact()
@@ -274,6 +354,15 @@ export function startSync(o: SyncOptions): Sync {
     arm()
   }
 
+  /** Out of touch until now, somebody may have been withdrawn: the next thing that is asked is the version. */
+  function askVersion(): void {
+    if (revoked || fenced) return
+    inDoubt = true
+    pulse.owed = true
+    if (!pulse.pause?.asked) pulse.pause = undefined
+    tellBehind()
+  }
+
   /** The network is back, for every room at once. */
   function endPauses(): void {
     for (const each of tasks) if (each.pause && !each.pause.asked) pause(each, random() * pace.onlineSpreadMs, false)
@@ -290,10 +379,14 @@ export function startSync(o: SyncOptions): Sync {
   async function recall(): Promise<void> {
     try {
       savedOffset = await store.savedClockOffset()
-      keep(await store.savedRoster(clock.now()))
+      const saved = await store.savedRoster(clock.now())
+      keep(saved && outlineOf(saved))
+      rosterVersion = savedBehind = await store.savedBehind()
+      recalled = true
     } catch (error) {
       reportError(error)
     }
+    tellBehind()
   }
 
   function run(runner: Task): Promise<void> {
@@ -331,7 +424,7 @@ export function startSync(o: SyncOptions): Sync {
   }
 
   async function failed(runner: Task, error: unknown): Promise<void> {
-    if (error instanceof Refused && error.problem.code === 'unauthorized') return revoke()
+    if (error instanceof Refused && error.problem.code === 'unauthorized') return refused(runner)
     if (error instanceof Refused && error.problem.code === 'fenced') return fence(error)
     const ours = error instanceof Refused || error instanceof Misfit
     if (ours) answered()
@@ -352,12 +445,39 @@ export function startSync(o: SyncOptions): Sync {
     return !['too_many_requests', 'busy', 'internal'].includes(problem.code)
   }
 
+  async function refused(runner: Task): Promise<void> {
+    let other: boolean
+    try {
+      other = await hasOtherKey()
+    } catch (fault) {
+      return failed(runner, fault)
+    }
+    return other ? retryLater(runner, undefined) : revoke()
+  }
+
+  /** The key was refused. Is there another: of an exchange that ended half way, or that another tab has made? Throws what rotateKey does. */
+  async function hasOtherKey(): Promise<boolean> {
+    const saved = await store.savedPairing()
+    if (saved?.deviceId !== pairing.deviceId) return false
+    const refused = pairing.key
+    pairing = saved
+    if (pairing.key !== refused) return true
+    if (pairing.nextKey === undefined) return false
+    try {
+      pairing = await rotateKey({ store, pairing, host })
+      return true
+    } catch (error) {
+      if (error instanceof Refused && error.problem.code === 'unauthorized') return false
+      throw error
+    }
+  }
+
   async function revoke(): Promise<void> {
     const first = !revoked
     revoked = true
     interrupted = true
     keep(undefined)
-    push.owed = pulse.owed = false
+    newKey.owed = push.owed = pulse.owed = false
     pull.owed = true
     pause(pull, pace.revokedRetryMs + random() * pace.spreadMs, true)
     answered()
@@ -369,7 +489,7 @@ export function startSync(o: SyncOptions): Sync {
     const first = !fenced
     fenced = true
     interrupted = true
-    pull.owed = push.owed = false
+    newKey.owed = pull.owed = push.owed = false
     pulse.owed = true
     pause(pulse, pace.fencedRetryMs + random() * pace.spreadMs, true)
     answered()
@@ -380,7 +500,7 @@ export function startSync(o: SyncOptions): Sync {
 
   function onOnline(): void {
     endPauses()
-    for (const each of revoked ? [pull] : fenced ? [pulse] : tasks) {
+    for (const each of revoked ? [pull] : fenced ? [pulse] : [pulse, pull, push]) {
       each.owed = true
       if (!each.pause) pause(each, random() * pace.onlineSpreadMs, false)
     }

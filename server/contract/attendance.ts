@@ -6,9 +6,12 @@ import { ModelId } from './model.ts'
 /** At most so many records in one POST: a kiosk's whole day is sent in several. */
 export const MAX_RECORDS = 500
 
-/** How a mark came about: the face alone; the face, confirmed by a tap or a PIN; a PIN alone. */
-export const MarkMethod = z.enum(['face', 'face_and_tap', 'face_and_pin', 'pin'])
+/** How a mark came about: the face alone; the face, with a tap, a PIN or a card (QR); a PIN alone; a card alone. */
+export const MarkMethod = z.enum(['face', 'face_and_tap', 'face_and_pin', 'pin', 'face_and_qr', 'qr'])
 export type MarkMethod = z.infer<typeof MarkMethod>
+
+/** Whether a face was part of it. */
+export const showsFace = (method: MarkMethod): boolean => method !== 'pin' && method !== 'qr'
 
 /** Why a teacher should look at a mark: the face showed no life (a picture?), or moved like a picture. */
 export const Doubt = z.enum(['no_life_seen', 'looks_like_a_picture'])
@@ -52,8 +55,8 @@ export const AttendanceBatch = z.object({
 })
 export type AttendanceBatch = z.infer<typeof AttendanceBatch>
 
-/** Why a record was refused for good: sending it again changes nothing. What could be read is kept, set aside with its reason for the office; `set_aside`: the database would not take it, for a reason that is the server's. */
-export const RefusalCode = z.enum(['invalid_record', 'unknown_student', 'unknown_course', 'unknown_lesson', 'timestamp_out_of_range', 'set_aside'])
+/** Why a record was refused for good: sending it again changes nothing. What could be read is kept, set aside with its reason for the office; `other_room`: the lesson is none of the device's room; `set_aside`: the database would not take it, for a reason that is the server's. */
+export const RefusalCode = z.enum(['invalid_record', 'unknown_student', 'unknown_course', 'unknown_lesson', 'other_room', 'timestamp_out_of_range', 'set_aside'])
 export type RefusalCode = z.infer<typeof RefusalCode>
 
 /**

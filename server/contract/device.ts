@@ -1,6 +1,8 @@
 /** What the server tells a kiosk about how to work, and what a kiosk tells the server about how it is. */
 import { z } from 'zod'
+import { MAX_CLOCK_OFFSET_MS } from './attendance.ts'
 import { DeviceId, Instant, SchoolDate, LessonId, Uuid } from './ids.ts'
+import { SchoolPolicy } from './policy.ts'
 
 /**
  * What a room does about pictures held before its camera. `off`: nothing. `watch`: students are marked at
@@ -13,7 +15,7 @@ export type LivenessPolicy = z.infer<typeof LivenessPolicy>
 /** Share of strangers who, appearing before the kiosk, may be taken for a student. */
 export const FALSE_ACCEPT_BUDGET = 0.003
 
-/** Set on the server (FALSE_ACCEPT_BUDGET, RECOGNITION_THRESHOLD, DEBOUNCE_SECONDS, FRAME_SKIP, CAMERA_FPS; liveness for each room), obeyed at the kiosk. */
+/** Set on the server (FALSE_ACCEPT_BUDGET, RECOGNITION_THRESHOLD, DEBOUNCE_SECONDS, FRAME_SKIP, CAMERA_FPS; liveness for each room, policy for the school), obeyed at the kiosk. */
 export const DeviceSettings = z.object({
   /** The app sets its acceptance score for each roster so that this share is kept. */
   false_accept_budget: z.number().min(0.00001).max(0.1).default(FALSE_ACCEPT_BUDGET),
@@ -22,6 +24,8 @@ export const DeviceSettings = z.object({
   /** Cosine to be reached where there is no budget to set a score by: in apps from before it, and where one face is compared with one student's. */
   recognition_threshold: z.number().min(0).max(1),
   liveness: LivenessPolicy.default('watch'),
+  /** The school's. From a server that says none: `default`. */
+  policy: SchoolPolicy.default('default'),
   /** Seconds in which the same student is not greeted or looked at again. */
   debounce_seconds: z.number().min(0).max(3600),
   /** Camera frames left out between two that are looked at. */
@@ -32,13 +36,15 @@ export const DeviceSettings = z.object({
 export type DeviceSettings = z.infer<typeof DeviceSettings>
 
 /**
- * `off`: no lesson is on. `starting`: asked for, no answer yet. `live`: it shows the room. `none`: never found. `denied`: not permitted.
- * `lost`: was there, is gone. `black`: there, and sees nothing. `frozen`: there, and its picture stands still. A register is taken by a live one alone.
+ * `off`: no lesson is on, or the school's policy keeps it closed. `starting`: asked for, no answer yet. `live`: it shows the room. `none`: never found. `denied`: not permitted.
+ * `lost`: was there, is gone. `black`: there, and sees nothing. `frozen`: there, and its picture stands still. A register is taken by a live one alone, or, where the policy keeps it closed, by none (db/heartbeats.ts).
  */
 export const CameraState = z.enum(['off', 'starting', 'live', 'none', 'denied', 'lost', 'black', 'frozen'])
 export type CameraState = z.infer<typeof CameraState>
 
 const Milliseconds = z.number().min(0).max(600_000)
+/** As many as a sequence can count. */
+const Count = z.int().min(0).max(2_147_483_646)
 
 /**
  * What a kiosk's storage tells of itself, read in one transaction.
@@ -49,16 +55,16 @@ const Milliseconds = z.number().min(0).max(600_000)
 export const StoreState = z.object({
   store_id: Uuid,
   /** Marks ever made in this storage: the newest one's sequence. */
-  made: z.int().min(0),
+  made: Count,
   /** Of those, marks that are not yet named stored or refused. */
-  unsent: z.int().min(0),
+  unsent: Count,
   fence: Uuid,
   /** Equal to `fence` where nothing was drawn since. */
   next_fence: Uuid,
 })
 export type StoreState = z.infer<typeof StoreState>
 
-/** Body of `POST /api/v1/heartbeat`, once a minute. Only device_id is required, so that a script can beat too. */
+/** Body of `POST /api/v1/heartbeat`, every 45 seconds. Only device_id is required, so that a script can beat too. */
 export const Heartbeat = z.object({
   device_id: DeviceId,
   timestamp: Instant.optional(),
@@ -69,15 +75,19 @@ export const Heartbeat = z.object({
   /** Medians since the last heartbeat. */
   frame_ms: Milliseconds.nullable().optional(),
   embed_ms: Milliseconds.nullable().optional(),
-  frames: z.int().min(0).optional(),
-  faces: z.int().min(0).optional(),
-  unsent_marks: z.int().min(0).optional(),
-  refused_marks: z.int().min(0).optional(),
+  frames: Count.optional(),
+  faces: Count.optional(),
+  unsent_marks: Count.optional(),
+  /** When the oldest of them was made; null: there is none. */
+  oldest_unsent_at: Instant.nullable().optional(),
+  refused_marks: Count.optional(),
   roster_pulled_at: Instant.nullable().optional(),
+  /** Of the roster that it holds: the version at which the server last confirmed it (header `roster-version` of the schedule). Null: it holds none. */
+  roster_version: z.string().regex(/^\d{1,18}$/, 'must be a version as the schedule told it').nullable().optional(),
   /** Whether the browser promised not to evict our storage. */
   storage_persisted: z.boolean().optional(),
   /** Milliseconds between the device's own clock and the school's, as last measured; null: not since the start. */
-  clock_offset_ms: z.int().nullable().optional(),
+  clock_offset_ms: z.int().min(-MAX_CLOCK_OFFSET_MS).max(MAX_CLOCK_OFFSET_MS).nullable().optional(),
   /** Absent from a script's beat. */
   store: StoreState.optional(),
 })
@@ -87,7 +97,9 @@ export const HeartbeatAnswer = z.object({
   now: Instant,
   /** The build the server serves; a kiosk on another one is out of date. */
   app_version: z.string(),
-  /** Moves whenever anything of any roster has changed; a kiosk that sees another one than at its last heartbeat pulls. */
+  /** Moves whenever anything of any roster has changed; a kiosk that holds another one pulls, and recognises nobody before it has. */
   roster_version: z.string().optional(),
+  /** True: the device's key is old, or the office wants another; it draws one now (pairing.ts). */
+  new_key: z.boolean().optional(),
 })
 export type HeartbeatAnswer = z.infer<typeof HeartbeatAnswer>

@@ -29,6 +29,10 @@ export const Kiosk = z.object({
   last_seen_at: Instant.nullable(),
   /** Its key opens nothing any more. */
   revoked_at: Instant.nullable(),
+  /** When it drew its key; null: its key was handed to it in a link. */
+  key_drawn_at: Instant.nullable(),
+  /** The office has asked it for another, and it has not drawn it yet. */
+  key_wanted: z.boolean(),
   /** Nothing is taken from it before the office has said that it is the right one. */
   fenced_at: Instant.nullable(),
   app_version: z.string().nullable(),

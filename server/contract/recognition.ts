@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { Instant, SchoolDate, StudentId } from './ids.ts'
 import { LookAlikePair } from './look-alike.ts'
+import { Accuracy } from './mark-check.ts'
 
 /** About a school term; the timetable does not say when one ends. */
 export const TERM_WEEKS = 18
@@ -24,6 +25,8 @@ export const Recognition = z.object({
   false_accept_budget: z.number(),
   /** Lessons to come, in rooms that have a kiosk and of courses that have a student with a face: only there can a face be mistaken. */
   lessons_left: z.object({ from: SchoolDate, to: SchoolDate, count: z.int() }),
+  /** Of marks that teachers were asked about; null: nobody has answered yet. */
+  accuracy: Accuracy.nullable().default(null),
 })
 export type Recognition = z.infer<typeof Recognition>
 

@@ -38,7 +38,8 @@ export const RegisterEntry = z.object({
       confidence: z.number(),
       device_id: z.string().nullable(),
       model: z.string().nullable(),
-      method: MarkMethod.nullable().default(null),
+      /** One that a newer server knows and this app does not is left unsaid: a register is read all the same. */
+      method: MarkMethod.nullable().catch(null).default(null),
       doubt: Doubt.nullable().default(null),
     })
     .nullable(),
@@ -89,11 +90,24 @@ export const HistoryEntry = z.object({
 export type HistoryEntry = z.infer<typeof HistoryEntry>
 
 /** Query of both histories: instants, `from` inclusive and `to` exclusive; default the last 90 days. */
-export const HistoryQuery = z.object({
+const HistoryQuery = z.object({
   from: Instant.optional(),
   to: Instant.optional(),
   limit: z.coerce.number().int().min(1).max(1000).default(200),
+  /** `next` of the page before: only older ones than its last. The pages stay whole while marks arrive. */
+  before: z.string().regex(/^[A-Za-z0-9_-]{1,400}$/, 'must be `next` of the page before, as it was told').optional(),
+  /** Only what stands as this. */
+  status: CorrectedStatus.optional(),
+  lesson_id: LessonId.optional(),
 })
+
+/** Query of a student's history. */
+export const StudentHistoryQuery = HistoryQuery.extend({ course_id: CourseId.optional() })
+export type StudentHistoryQuery = z.infer<typeof StudentHistoryQuery>
+
+/** Query of a course's history. */
+export const CourseHistoryQuery = HistoryQuery.extend({ student_id: StudentId.optional() })
+export type CourseHistoryQuery = z.infer<typeof CourseHistoryQuery>
 
 /** Answer of `GET /api/v1/attendance/student/{id}`: newest first. */
 export const StudentHistory = z.object({
@@ -101,6 +115,8 @@ export const StudentHistory = z.object({
   from: Instant,
   to: Instant,
   records: z.array(HistoryEntry),
+  /** Absent: there is no more. Else the same request with this as `before` gives the next page. */
+  next: z.string().optional(),
 })
 export type StudentHistory = z.infer<typeof StudentHistory>
 
@@ -110,5 +126,7 @@ export const CourseHistory = z.object({
   from: Instant,
   to: Instant,
   records: z.array(HistoryEntry),
+  /** Absent: there is no more. Else the same request with this as `before` gives the next page. */
+  next: z.string().optional(),
 })
 export type CourseHistory = z.infer<typeof CourseHistory>

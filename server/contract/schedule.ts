@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { CourseId, Instant, LessonId, RoomId, SchoolDate, StudentId } from './ids.ts'
 import { ModelEmbedding } from './model.ts'
+import { RotationSeed } from './rotation.ts'
 import { DeviceSettings } from './device.ts'
 
 export const Lesson = z.object({
@@ -28,6 +29,9 @@ export type RosterTemplate = z.infer<typeof RosterTemplate>
 export const PinCheck = z.object({ salt: z.base64(), hash: z.base64(), iterations: z.int().min(1000).max(10_000_000) })
 export type PinCheck = z.infer<typeof PinCheck>
 
+/** SHA-256 of what stands on a student's card, base64. It is a random number of 128 bits: nobody finds it from this. */
+export const CardCheck = z.base64()
+
 export const RosterStudent = z.object({
   student_id: StudentId,
   first_name: z.string(),
@@ -38,8 +42,16 @@ export const RosterStudent = z.object({
   look_alikes: z.array(StudentId).default([]),
   /** What a PIN typed at the kiosk is checked against; null: the student has none. */
   pin: PinCheck.nullable().default(null),
+  /** What a card shown to the kiosk is checked against; null: the student has none. */
+  card: CardCheck.nullable().default(null),
 })
 export type RosterStudent = z.infer<typeof RosterStudent>
+
+/**
+ * Header of every answer of `GET /api/v1/schedule`, also of "not modified": the roster version at which it was true. In no body and no
+ * ETag: most changes are of other rooms, and change nothing in this one's answer but this.
+ */
+export const ROSTER_VERSION_HEADER = 'roster-version'
 
 /** Answer of `GET /api/v1/schedule?room_id=`. */
 export const Schedule = z.object({
@@ -48,6 +60,8 @@ export const Schedule = z.object({
   /** The server's clock when it answered; the kiosk measures its own against it. Not part of the ETag. */
   now: Instant,
   settings: DeviceSettings,
+  /** How the templates were turned, one for each of their models: a probe is turned alike before it is compared. A server from before it turned none. */
+  rotations: z.array(RotationSeed).default([]),
   /** The lesson on now in this room, or null. */
   current_class: Lesson.nullable(),
   /** The students of the current class, with their templates. */

@@ -217,9 +217,30 @@ describe('histories', () => {
     expect(from.records).toHaveLength(1)
   })
 
+  it('come in pages, of which each names the next, and keep to a filter', async () => {
+    const day = 'from=2026-11-22T23:00:00Z&to=2026-11-23T23:00:00Z'
+    const all = CourseHistory.parse(await (await get(`/api/v1/attendance/course/CS101?${day}&limit=1000`, school.apiKey)).json())
+    expect(all.next).toBeUndefined()
+    const met: unknown[] = []
+    for (let before = ''; ;) {
+      const page = CourseHistory.parse(await (await get(`/api/v1/attendance/course/CS101?${day}&limit=1${before}`, school.apiKey)).json())
+      met.push(...page.records)
+      if (page.next === undefined) break
+      before = `&before=${page.next}`
+    }
+    expect(met).toEqual(all.records)
+    const own = CourseHistory.parse(await (await get(`/api/v1/attendance/course/CS101?${day}&student_id=S001&status=present`, school.apiKey)).json())
+    expect(own.records).toEqual(all.records.filter(({ student_id, status }) => student_id === 'S001' && status === 'present'))
+    const none = StudentHistory.parse(await (await get(`/api/v1/attendance/student/S001?${day}&course_id=MU140`, school.apiKey)).json())
+    expect(none.records).toEqual([])
+  })
+
   it('refuse a query that makes no sense, by field', async () => {
     const cases: [string, string][] = [
       ['from=monday', 'from'],
+      ['before=Zm9v', 'before'],
+      ['before=!', 'before'],
+      ['status=asleep', 'status'],
       ['from=0000-01-01T00:00:00Z', 'from'],
       ['to=9999-01-01T00:00:00Z', 'to'],
       ['from=2026-11-23T00:00:00Z&to=2026-11-22T00:00:00Z', 'from'],
@@ -246,7 +267,8 @@ describe('histories', () => {
       SELECT lesson_id, held_on::text AS held_on FROM lessons_on('2026-11-23') WHERE course_id = 'CS101' AND ends_at < ${NOW.toISOString()}::timestamptz LIMIT 1`
     if (!lab) throw new Error('no lesson')
     await school.db.sql`DELETE FROM attendance_logs WHERE student_id = 'S004'`
-    await answerTo([record({ student_id: 'S004', course_id: 'MU140' })])
+    // Its own kiosk may not bring a mark of another room's course.
+    await answerTo([record({ student_id: 'S004', course_id: 'MU140' })], 'pi-lab301', school.apiKey)
     expect(await saveCorrection(school.db, lab, { student_id: 'S004', status: 'excused', note: 'at the dentist', corrected_by: 'office' }, NOW)).toBe(true)
     const seenWith = async (key: string) => StudentHistory.parse(await (await get('/api/v1/attendance/student/S004', key)).json()).records.filter(({ status }) => status !== 'absent')
     expect(new Set((await seenWith(school.apiKey)).map(({ course_id }) => course_id))).toEqual(new Set(['CS101', 'MU140']))

@@ -2,82 +2,118 @@
 import { Hono } from 'hono'
 import { AttendanceBatch, AttendanceRecord } from '#contract/attendance'
 import type { AttendanceAnswer, RecordResult } from '#contract/attendance'
-import { CourseId, StudentId } from '#contract/ids'
-import { HistoryQuery } from '#contract/register'
-import type { HistoryEntry } from '#contract/register'
+import { CourseId, Instant, LessonId, StudentId } from '#contract/ids'
+import { CourseHistoryQuery, StudentHistoryQuery } from '#contract/register'
+import type { CourseHistory, HistoryEntry, StudentHistory } from '#contract/register'
 import { z } from 'zod'
-import { courseHistory, saveReceived, sequenceOf, studentHistory } from '../../db/marks.ts'
+import { courseHistory, saveReceived, sequenceOf, setAsideMarks, studentHistory } from '../../db/marks.ts'
 import type { NewMark } from '../../db/marks.ts'
 import { roomTeaches } from '../../db/people.ts'
-import type { HistoryBounds } from '../../db/registers.ts'
+import type { Refused } from '../../db/set-aside.ts'
+import type { HistoryBounds, HistoryPlace } from '../../db/registers.ts'
 import type { Database } from '../../db/connect.ts'
 import type { AppEnv, AppParts } from '../app-parts.ts'
 import { onlyFor, refuseOtherDevices } from '../identity.ts'
 import type { Identity } from '../identity.ts'
 import type { TakenOutcome } from '../intake/intake.ts'
+import { markOf, soundMark } from '../intake/sound-mark.ts'
+import type { Sender } from '../intake/sound-mark.ts'
 import { answerJson } from '../json-answer.ts'
 import { faultsOf, Refusal, refusalOfField } from '../problem.ts'
-import { parse, readJson } from '../request-body.ts'
+import { KnownDate, parse, readJson } from '../request-body.ts'
+import { openRoomScope } from '../room-scope.ts'
+import { refuseForeignCourse, refuseForeignStudent, teacherOf } from '../rights.ts'
+
+const NOBODYS: ReadonlySet<NewMark> = new Set()
+const OTHER_ROOM = { code: 'other_room', field: 'lesson_id' } as const
+const reasonOf = ({ lesson_id, course_id }: NewMark): string => (lesson_id === undefined ? `course ${course_id} is not taught in this device's room` : `lesson ${lesson_id} is not one of this device's room`)
+
+/** As it is set aside: the record as it came, and who brought it. */
+function asRecord({ device_id, store_id, ...record }: NewMark): Pick<Refused, 'record' | 'device_id' | 'store_id'> {
+  return { record, device_id, ...(store_id === undefined ? {} : { store_id }) }
+}
 
 export function attendanceRoutes(parts: AppParts): Hono<AppEnv> {
   const { db, devices, intake, now } = parts
+  const scope = openRoomScope(db, parts.log)
   const routes = new Hono<AppEnv>()
 
   routes.post('/api/v1/attendance', onlyFor(parts, 'device', 'script'), async (c) => {
     const { device_id, store_id, records } = await readJson(c, AttendanceBatch)
     await refuseOtherDevices(devices, c.var.identity, device_id)
-    const answer = await takeRecords(records, store_id === undefined ? { device_id } : { device_id, store_id })
+    const answer = await takeRecords(records, { device_id, store_id }, c.var.identity)
+    parts.metrics?.records(answer)
     // 200 is final for every record; 202: some are not in the record yet and must be sent again.
     return answerJson(c, answer, answer.queued > 0 ? 202 : 200)
   })
 
   /** Each record by itself: a bad one is refused with its field, the good ones go to the intake together. */
-  async function takeRecords(records: unknown[], from: Pick<NewMark, 'device_id' | 'store_id'>): Promise<AttendanceAnswer> {
-    const results: RecordResult[] = []
-    const good: { index: number; mark: NewMark }[] = []
-    for (const [index, raw] of records.entries()) {
-      const parsed = AttendanceRecord.safeParse(raw)
-      if (parsed.success) good.push({ index, mark: { ...parsed.data, ...from } })
-      else results.push(refusedRecord(index, raw, parsed.error))
+  async function takeRecords(records: unknown[], from: Sender, by: Identity): Promise<AttendanceAnswer> {
+    let marks: NewMark[] = []
+    let places: number[] = []
+    const refused: RecordResult[] = []
+    for (let index = 0; index < records.length; index++) {
+      const raw = records[index]
+      const sound = soundMark(raw, from, marks.at(-1))
+      const parsed = sound ? { success: true as const, data: sound } : AttendanceRecord.safeParse(raw)
+      if (parsed.success) {
+        marks.push(sound ?? markOf(parsed.data, from))
+        places.push(index)
+      } else refused.push(refusedRecord(index, raw, parsed.error))
     }
     // What the contract refuses has its outcome, too: it must not be missed among what the storage has sent.
-    if (good.length < records.length) await saveReceived(db, records.flatMap((raw, index) => (good.some((one) => one.index === index) ? [] : sequenceOf(raw, from.device_id, from.store_id))), now())
-    const outcomes = good.length > 0 ? await intake.take(good.map(({ mark }) => mark)) : []
-    for (const [place, { index, mark }] of good.entries()) {
-      const outcome = outcomes[place]
-      if (!outcome) throw new Error('the intake named fewer outcomes than it was given marks')
-      results.push(resultOf(index, mark, outcome))
+    if (refused.length > 0) await saveReceived(db, refused.flatMap(({ index }) => sequenceOf(records[index], from.device_id, from.store_id)), now())
+    const foreign = by.kind === 'device' && marks.length > 0 ? await scope.outside(by, marks, now()) : NOBODYS
+    if (foreign.size > 0) {
+      await setAsideMarks(db, marks.filter((mark) => foreign.has(mark)).map((mark) => ({ ...asRecord(mark), ...OTHER_ROOM, reason: reasonOf(mark) })), now())
+      for (const [i, mark] of marks.entries()) {
+        if (foreign.has(mark)) refused.push({ index: places[i] ?? 0, ...(mark.mark_id === undefined ? {} : { mark_id: mark.mark_id }), student_id: mark.student_id, outcome: 'refused', ...OTHER_ROOM, message: reasonOf(mark) })
+      }
+      places = places.filter((_place, i) => !foreign.has(marks[i] as NewMark))
+      marks = marks.filter((mark) => !foreign.has(mark))
     }
-    if (good.length < records.length) results.sort((a, b) => a.index - b.index)
-    const answer: AttendanceAnswer = { stored: 0, duplicate: 0, queued: 0, refused: 0, results }
-    for (const { outcome } of results) answer[outcome] += 1
+    const outcomes = marks.length > 0 ? await intake.take(marks) : []
+    const answer: AttendanceAnswer = { stored: 0, duplicate: 0, queued: 0, refused: refused.length, results: refused }
+    for (const [i, mark] of marks.entries()) {
+      const [index, outcome] = [places[i], outcomes[i]]
+      if (index === undefined || !outcome) throw new Error('the intake named fewer outcomes than it was given marks')
+      answer[outcome.outcome] += 1
+      answer.results.push(resultOf(index, mark, outcome))
+    }
+    if (marks.length < records.length) answer.results.sort((a, b) => a.index - b.index)
     return answer
   }
 
-  routes.get('/api/v1/attendance/student/:student_id', onlyFor(parts, 'device', 'script', 'office', 'teacher'), async (c) => {
+  routes.get('/api/v1/attendance/student/:student_id', onlyFor(parts, 'device', 'script', 'office', 'teacher', 'student'), async (c) => {
     const { student_id } = parse(z.object({ student_id: StudentId }), c.req.param())
-    const bounds = readBounds(c.req.query(), now())
+    const bounds = readBounds(parse(StudentHistoryQuery, c.req.query()), now())
     await refuseOtherRooms(db, c.var.identity, { student_id })
-    const history = await studentHistory(db, student_id, { ...bounds, ...roomOf(c.var.identity) }, now())
+    await refuseForeignStudent(db, c.var.identity, student_id)
+    const history = await studentHistory(db, student_id, { ...bounds, ...shareOf(c.var.identity) }, now())
     if (!history) throw new Refusal('not_found', `there is no student ${student_id}`)
-    return c.json({ ...history, records: history.records.map((entry) => asMayBeSeenBy(c.var.identity, entry)) })
+    const answer: StudentHistory = { ...history, records: history.records.map((entry) => asMayBeSeenBy(c.var.identity, entry)), next: asCursor(history.next) }
+    return c.json(answer)
   })
 
   routes.get('/api/v1/attendance/course/:course_id', onlyFor(parts, 'device', 'script', 'office', 'teacher'), async (c) => {
     const { course_id } = parse(z.object({ course_id: CourseId }), c.req.param())
-    const bounds = readBounds(c.req.query(), now())
+    const bounds = readBounds(parse(CourseHistoryQuery, c.req.query()), now())
     await refuseOtherRooms(db, c.var.identity, { course_id })
-    const history = await courseHistory(db, course_id, { ...bounds, ...roomOf(c.var.identity) }, now())
+    await refuseForeignCourse(db, c.var.identity, course_id)
+    const history = await courseHistory(db, course_id, { ...bounds, ...shareOf(c.var.identity) }, now())
     if (!history) throw new Refusal('not_found', `there is no course ${course_id}`)
-    return c.json({ ...history, records: history.records.map((entry) => asMayBeSeenBy(c.var.identity, entry)) })
+    const answer: CourseHistory = { ...history, records: history.records.map((entry) => asMayBeSeenBy(c.var.identity, entry)), next: asCursor(history.next) }
+    return c.json(answer)
   })
 
   return routes
 }
 
-/** A device sees of a student only what is taught in its room. */
-function roomOf(identity: Identity): { room_id?: string } {
-  return identity.kind === 'device' ? { room_id: identity.room_id } : {}
+/** Of a student a device sees only what is taught in its room, and a teacher what they teach themself. */
+function shareOf(identity: Identity): Pick<HistoryBounds, 'room_id' | 'taught_by'> {
+  if (identity.kind === 'device') return { room_id: identity.room_id }
+  const taught_by = teacherOf(identity)
+  return taught_by === undefined ? {} : { taught_by }
 }
 
 /** What a teacher wrote about a student is no business of a screen on the classroom's wall. */
@@ -99,13 +135,26 @@ const DEFAULT_DAYS = 90
 const LONGEST_DAYS = 400
 
 /** The last 90 days; marks may be a day ahead of our clock, and they belong to it. */
-function readBounds(query: Record<string, string>, now: Date): HistoryBounds {
-  const { from, to, limit } = parse(HistoryQuery, query)
+function readBounds({ from, to, before, ...only }: StudentHistoryQuery & CourseHistoryQuery, now: Date): HistoryBounds {
   const end = instantOf('to', to) ?? now.getTime() + DAY_MS
   const start = instantOf('from', from) ?? Math.max(EARLIEST, Math.min(end, now.getTime()) - DEFAULT_DAYS * DAY_MS)
   if (start >= end) throw refusalOfField('invalid_request', 'from', 'must be before to (default: a day from now)')
   if (end - start > LONGEST_DAYS * DAY_MS) throw refusalOfField('invalid_request', 'from', `must be at most ${LONGEST_DAYS} days before to; ask for a longer time in parts`)
-  return { from: new Date(start).toISOString(), to: new Date(end).toISOString(), limit }
+  return { ...only, from: new Date(start).toISOString(), to: new Date(end).toISOString(), ...(before === undefined ? {} : { after: placeIn(before) }) }
+}
+
+/** What an address may hold, and nobody takes apart. */
+function asCursor(place: HistoryPlace | undefined): string | undefined {
+  return place && Buffer.from([place.held_on, place.starts_at, place.lesson_id, place.student_id].join(' ')).toString('base64url')
+}
+
+const Place = z.object({ held_on: KnownDate, starts_at: Instant, lesson_id: LessonId, student_id: StudentId })
+
+function placeIn(cursor: string): HistoryPlace {
+  const [held_on, starts_at, lesson_id, student_id] = Buffer.from(cursor, 'base64url').toString().split(' ')
+  const place = Place.safeParse({ held_on, starts_at, lesson_id, student_id })
+  if (place.success && instantOf('before', place.data.starts_at) !== undefined) return place.data
+  throw refusalOfField('invalid_request', 'before', 'must be `next` of the page before, as it was told; leave it out to begin with the newest')
 }
 
 function instantOf(field: string, text: string | undefined): number | undefined {
@@ -136,9 +185,8 @@ function echo(raw: unknown): Pick<RecordResult, 'mark_id' | 'student_id'> {
   return { ...(short(named.mark_id) ? { mark_id: named.mark_id } : {}), ...(short(named.student_id) ? { student_id: named.student_id } : {}) }
 }
 
-function resultOf(index: number, mark: NewMark, outcome: TakenOutcome): RecordResult {
-  const named = { index, ...(mark.mark_id === undefined ? {} : { mark_id: mark.mark_id }), student_id: mark.student_id, outcome: outcome.outcome }
-  if (outcome.outcome === 'refused') return { ...named, code: outcome.code, ...(outcome.field === '' ? {} : { field: outcome.field }), message: outcome.message }
-  if (outcome.outcome === 'queued') return { ...named, message: 'not stored yet; keep it and send it again' }
-  return named
+function resultOf(index: number, { mark_id, student_id }: NewMark, outcome: TakenOutcome): RecordResult {
+  if (outcome.outcome === 'refused') return { index, mark_id, student_id, outcome: 'refused', code: outcome.code, field: outcome.field || undefined, message: outcome.message }
+  if (outcome.outcome === 'queued') return { index, mark_id, student_id, outcome: 'queued', message: 'not stored yet; keep it and send it again' }
+  return { index, mark_id, student_id, outcome: outcome.outcome }
 }

@@ -7,13 +7,17 @@ import { LessonId } from '#contract/ids'
 import { CorrectionRequest } from '#contract/register'
 import type { Register } from '#contract/register'
 import { lessonsOn, register, saveCorrection } from '../../db/registers.ts'
+import { together } from '../../db/together.ts'
 import type { AppEnv, AppParts } from '../app-parts.ts'
-import { identify, onlyFor } from '../identity.ts'
+import { actorOf } from '../audit.ts'
+import { identifyAnew, onlyFor, whoWrites } from '../identity.ts'
+import type { Identity } from '../identity.ts'
 import { createLiveRegisters } from '../live-registers.ts'
 import type { LessonKey, LiveRegisters } from '../live-registers.ts'
 import { describeFault } from '../log.ts'
 import { busy, Refusal } from '../problem.ts'
 import { KnownDate, parse, readJson } from '../request-body.ts'
+import { onlyCourses, refuseForeignCourse, teacherOf } from '../rights.ts'
 
 const LessonPath = z.object({ held_on: KnownDate, lesson_id: LessonId })
 const LessonsQuery = z.object({ date: KnownDate.optional() })
@@ -35,7 +39,8 @@ export function lessonRoutes(parts: AppParts, live: LiveRegisters = createLiveRe
 
   routes.get('/api/v1/lessons', forStaff, async (c) => {
     const { date } = parse(LessonsQuery, c.req.query())
-    return c.json(await lessonsOn(db, date, now()))
+    const [day, mine] = await Promise.all([lessonsOn(db, date, now()), onlyCourses(db, c.var.identity)])
+    return c.json(mine ? { ...day, lessons: day.lessons.filter(({ course_id }) => mine.has(course_id)) } : day)
   })
 
   async function registerOf({ held_on, lesson_id }: LessonKey): Promise<Register> {
@@ -44,14 +49,25 @@ export function lessonRoutes(parts: AppParts, live: LiveRegisters = createLiveRe
     return known
   }
 
-  routes.get('/api/v1/lessons/:held_on/:lesson_id', forStaff, async (c) => c.json(await registerOf(parse(LessonPath, c.req.param()))))
+  async function ownRegister(key: LessonKey, identity: Identity): Promise<Register> {
+    const known = await registerOf(key)
+    await refuseForeignCourse(db, identity, known.lesson.course_id)
+    return known
+  }
+
+  routes.get('/api/v1/lessons/:held_on/:lesson_id', forStaff, async (c) => c.json(await ownRegister(parse(LessonPath, c.req.param()), c.var.identity)))
 
   routes.post('/api/v1/lessons/:held_on/:lesson_id/corrections', forStaff, async (c) => {
     const key = parse(LessonPath, c.req.param())
     const correction = await readJson(c, CorrectionRequest)
     const identity = c.var.identity
-    const corrected_by = identity.kind === 'person' ? identity.username : 'script'
-    if (!(await saveCorrection(db, key, { ...correction, corrected_by }, now()))) {
+    if (teacherOf(identity) !== undefined) await ownRegister(key, identity)
+    const saved = await together(db, async (inside) => {
+      if (!(await saveCorrection(inside, key, { ...correction, corrected_by: whoWrites(identity) }, now()))) return false
+      await parts.audit({ actor: actorOf(identity), action: 'correction_made', subject: `student:${correction.student_id}`, details: { ...key, status: correction.status } }, inside)
+      return true
+    })
+    if (!saved) {
       throw new Refusal('not_found', `there is no lesson ${key.lesson_id} on ${key.held_on} with student ${correction.student_id}`)
     }
     return c.json(await registerOf(key), 201)
@@ -74,7 +90,7 @@ export function lessonRoutes(parts: AppParts, live: LiveRegisters = createLiveRe
     })
     let current: Register
     try {
-      current = await registerOf(key)
+      current = await ownRegister(key, c.var.identity)
     } catch (error) {
       unwatch()
       throw error
@@ -99,8 +115,9 @@ export function lessonRoutes(parts: AppParts, live: LiveRegisters = createLiveRe
           if (ended()) return
           changed = false
           try {
-            if (!(await identify(c, parts))) return
-            sent = await send(stream, await registerOf(key), sent)
+            const identity = await identifyAnew(c, parts)
+            if (!identity) return
+            sent = await send(stream, await ownRegister(key, identity), sent)
           } catch (error) {
             if (error instanceof Refusal) return
             // The database may be away for a while: the line stays, and the next round tries again.

@@ -7,7 +7,9 @@ import { PinRequest } from '#contract/people'
 import type { NewPin, Student } from '#contract/people'
 import { student } from '../../db/people.ts'
 import { newPin, removePin, savePin } from '../../db/pins.ts'
+import { together } from '../../db/together.ts'
 import type { AppEnv, AppParts } from '../app-parts.ts'
+import { actorOf } from '../audit.ts'
 import { onlyFor } from '../identity.ts'
 import { Refusal } from '../problem.ts'
 import { parse, readJson } from '../request-body.ts'
@@ -29,14 +31,24 @@ export function pinRoutes(parts: AppParts): Hono<AppEnv> {
     const id = studentIdOf(c)
     const wanted = await readJson(c, PinRequest)
     const pin = 'pin' in wanted ? wanted.pin : newPin()
-    if (!(await savePin(db, id, pin, now()))) throw noStudent(id)
+    const saved = await together(db, async (inside) => {
+      if (!(await savePin(inside, id, pin, now()))) return false
+      await parts.audit({ actor: actorOf(c.var.identity), action: 'pin_set', subject: `student:${id}`, details: { chosen: 'pin' in wanted } }, inside)
+      return true
+    })
+    if (!saved) throw noStudent(id)
     const answer: NewPin = { pin, student: await knownStudent(id) }
     return c.json(answer)
   })
 
   routes.delete('/api/v1/students/:student_id/pin', forOffice, async (c) => {
     const id = studentIdOf(c)
-    if (!(await removePin(db, id))) throw noStudent(id)
+    const removed = await together(db, async (inside) => {
+      if (!(await removePin(inside, id))) return false
+      await parts.audit({ actor: actorOf(c.var.identity), action: 'pin_removed', subject: `student:${id}` }, inside)
+      return true
+    })
+    if (!removed) throw noStudent(id)
     return c.json(await knownStudent(id))
   })
 

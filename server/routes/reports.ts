@@ -1,4 +1,4 @@
-/** Attendance over months, in percent: of a student, of a course, of the school. For staff and scripts. */
+/** Attendance over months, in percent: of a student, of a course, of the school. For staff and scripts, of a teacher's own courses; a student's own for the student. */
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { CourseId, StudentId } from '#contract/ids'
@@ -10,6 +10,7 @@ import { onlyFor } from '../identity.ts'
 import { describeFault } from '../log.ts'
 import { Refusal, refusalOfField } from '../problem.ts'
 import { parse } from '../request-body.ts'
+import { refuseForeignCourse, refuseForeignStudent, teacherOf } from '../rights.ts'
 
 /** A school year, whenever it begins. */
 const DEFAULT_MONTHS = 12
@@ -33,22 +34,26 @@ export function reportRoutes(parts: AppParts): Hono<AppEnv> {
     return { from, to }
   }
 
-  routes.get('/api/v1/reports/student/:student_id', forStaff, async (c) => {
+  routes.get('/api/v1/reports/student/:student_id', onlyFor(parts, 'script', 'office', 'teacher', 'student'), async (c) => {
     const { student_id } = parse(z.object({ student_id: StudentId }), c.req.param())
-    const report = await studentReport(db, student_id, await monthsOf(c.req.query()), now())
+    const months = await monthsOf(c.req.query())
+    await refuseForeignStudent(db, c.var.identity, student_id)
+    const report = await studentReport(db, student_id, months, now(), teacherOf(c.var.identity))
     if (!report) throw new Refusal('not_found', `there is no student ${student_id}`)
     return c.json(report)
   })
 
   routes.get('/api/v1/reports/course/:course_id', forStaff, async (c) => {
     const { course_id } = parse(z.object({ course_id: CourseId }), c.req.param())
-    const report = await courseReport(db, course_id, await monthsOf(c.req.query()), now())
+    const months = await monthsOf(c.req.query())
+    await refuseForeignCourse(db, c.var.identity, course_id)
+    const report = await courseReport(db, course_id, months, now())
     if (!report) throw new Refusal('not_found', `there is no course ${course_id}`)
     return c.json(report)
   })
 
   routes.get('/api/v1/reports/school', forStaff, async (c) => {
-    const report = await schoolReport(db, await monthsOf(c.req.query()))
+    const report = await schoolReport(db, await monthsOf(c.req.query()), teacherOf(c.var.identity))
     if (report.as_of === null || now().getTime() - Date.parse(report.as_of) > AGES_AFTER_MS) countBeside()
     return c.json(report)
   })

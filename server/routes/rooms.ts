@@ -4,7 +4,9 @@ import { z } from 'zod'
 import { RoomId } from '#contract/ids'
 import { RoomRequest } from '#contract/rooms'
 import { rooms, saveLiveness } from '../../db/rooms.ts'
+import { together } from '../../db/together.ts'
 import type { AppEnv, AppParts } from '../app-parts.ts'
+import { actorOf } from '../audit.ts'
 import { onlyFor } from '../identity.ts'
 import { Refusal } from '../problem.ts'
 import { parse, readJson } from '../request-body.ts'
@@ -18,7 +20,12 @@ export function roomRoutes(parts: AppParts): Hono<AppEnv> {
   routes.put('/api/v1/rooms/:room_id', onlyFor(parts, 'script', 'office'), async (c) => {
     const { room_id } = parse(z.object({ room_id: RoomId }), c.req.param())
     const { liveness } = await readJson(c, RoomRequest)
-    if (!(await saveLiveness(db, room_id, liveness))) throw new Refusal('not_found', `there is no room ${room_id}`)
+    const saved = await together(db, async (inside) => {
+      if (!(await saveLiveness(inside, room_id, liveness))) return false
+      await parts.audit({ actor: actorOf(c.var.identity), action: 'room_changed', subject: `room:${room_id}`, details: { liveness } }, inside)
+      return true
+    })
+    if (!saved) throw new Refusal('not_found', `there is no room ${room_id}`)
     return c.json((await rooms(db)).find((room) => room.room_id === room_id))
   })
   return routes

@@ -1,7 +1,11 @@
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { LIKENESS_LEVELS } from '#contract/look-alike'
+import { CURRENT_MODEL, EMBEDDING_LENGTH, cosine } from '#contract/model'
+import { openRotation, seedOfText } from '#contract/rotation'
 import { Schedule } from '#contract/schedule'
-import { saveStudent } from '../../db/people.ts'
+import { saveConsent } from '../../db/consents.ts'
+import { saveStudent, saveTemplates } from '../../db/people.ts'
 import { startThrowawaySchool } from '../throwaway-school.ts'
 import type { ThrowawaySchool } from '../throwaway-school.ts'
 
@@ -22,7 +26,7 @@ it('tells a room\'s kiosk its lesson, its students and how to work', async () =>
   const schedule = Schedule.parse(await response.json())
   expect(schedule.room.room_id).toBe('LAB-301')
   expect(schedule.now).toBe(now.toISOString())
-  expect(schedule.settings).toEqual({ ...school.parts.settings, liveness: 'watch' })
+  expect(schedule.settings).toEqual({ ...school.parts.settings, liveness: 'watch', policy: 'default' })
   expect(schedule.current_class?.student_ids.length).toBeGreaterThan(0)
   expect(schedule.students).toHaveLength(schedule.current_class?.student_ids.length ?? 0)
 })
@@ -56,6 +60,23 @@ it('shows a device its own room alone, a script every room, and a stranger none'
   expect((await get('?room_id=HALL-1')).status).toBe(403)
   expect((await get('?room_id=HALL-1', {}, school.apiKey)).status).toBe(200)
   expect((await get('?room_id=LAB-301', {}, '')).status).toBe(401)
+})
+
+it('brings templates to the room\'s kiosk alone, turned by the rotation that comes with them, and none to a script', async () => {
+  const embedding = Array.from({ length: EMBEDDING_LENGTH[CURRENT_MODEL] }, (_, i) => (i === 3 ? 1 : 0))
+  await saveConsent(school.db, 'S002', { statement: 'I agree', given_by: 'the guardian' }, now)
+  await saveTemplates(school.db, school.parts.keyring, 'S002', [{ model: CURRENT_MODEL, embedding }], now, { levels: LIKENESS_LEVELS })
+  const toldTo = async (key: string) => Schedule.parse(await (await get('?room_id=LAB-301', {}, key)).json())
+  const [kiosk, script] = [await toldTo(school.deviceKey), await toldTo(school.apiKey)]
+  const [template] = kiosk.students.flatMap(({ templates }) => templates)
+  const [told] = kiosk.rotations
+  expect(told?.model).toBe(CURRENT_MODEL)
+  const rotation = await openRotation(CURRENT_MODEL, seedOfText(told?.seed ?? ''))
+  expect(cosine(rotation.rotate(embedding), template?.embedding ?? [])).toBeCloseTo(1, 4)
+  expect(Math.abs(cosine(embedding, template?.embedding ?? []))).toBeLessThan(0.5)
+  expect(script.students.map(({ student_id }) => student_id)).toEqual(kiosk.students.map(({ student_id }) => student_id))
+  expect([...script.students, ...script.ahead.students].flatMap(({ templates }) => templates)).toEqual([])
+  expect(script.rotations).toEqual([])
 })
 
 it('refuses a room that is missing, malformed or unknown', async () => {

@@ -11,7 +11,9 @@ import type { NewMark } from '../../db/marks.ts'
 import { lessonTimes, recordAfterAll } from '../../db/record-after-all.ts'
 import { countOpenSetAside, dismiss, openSetAside, setAsideById } from '../../db/set-aside.ts'
 import type { OpenSetAside } from '../../db/set-aside.ts'
+import { together } from '../../db/together.ts'
 import type { AppEnv, AppParts } from '../app-parts.ts'
+import { actorOf } from '../audit.ts'
 import { onlyFor, whoWrites } from '../identity.ts'
 import { Refusal, refusalOfField } from '../problem.ts'
 import { KnownDate, parse, readJson } from '../request-body.ts'
@@ -45,6 +47,7 @@ export function setAsideRoutes(parts: AppParts): Hono<AppEnv> {
       const why = /^(is|must)\b/.test(outcome.message) ? `its ${outcome.field} ${outcome.message}` : outcome.message
       throw new Refusal('conflict', `it still cannot be recorded: ${why}`)
     }
+    await parts.audit({ actor: actorOf(c.var.identity), action: 'set_aside_recorded', subject: `set_aside:${id}`, details: { outcome: outcome.outcome, device: mark.device_id ?? null, student: mark.student_id } })
     const answer: RecordedAnswer = { set_aside_id: id, outcome: outcome.outcome }
     return c.json(answer)
   })
@@ -65,7 +68,12 @@ export function setAsideRoutes(parts: AppParts): Hono<AppEnv> {
 
   routes.post('/api/v1/set-aside/:id/dismiss', forOffice, async (c) => {
     const id = idOf(c)
-    switch (await dismiss(db, id, whoWrites(c.var.identity), now())) {
+    const dismissed = await together(db, async (inside) => {
+      const outcome = await dismiss(inside, id, whoWrites(c.var.identity), now())
+      if (outcome === 'dismissed') await parts.audit({ actor: actorOf(c.var.identity), action: 'set_aside_dismissed', subject: `set_aside:${id}` }, inside)
+      return outcome
+    })
+    switch (dismissed) {
       case 'dismissed':
         return c.json<DismissedAnswer>({ set_aside_id: id, outcome: 'dismissed' })
       case 'closed':
