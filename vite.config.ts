@@ -70,7 +70,6 @@ export default defineConfig({
           name: 'promises',
           include: ['e2e/**/*.test.ts'],
           environment: 'node',
-          fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 300_000,
         },
