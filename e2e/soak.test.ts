@@ -19,6 +19,7 @@ describe.skipIf(process.platform !== 'linux')('the soak', () => {
     expect(outcome).toMatchObject({ minutes: 0.7, marks: { lost: 0, doubled: 0, refused: 0, unsent: 0 } })
     expect(outcome.marks.shown).toBeGreaterThan(0)
     expect(outcome.marks.stored).toBeGreaterThanOrEqual(outcome.marks.shown)
+    expect(outcome).toMatchObject({ sent: { foreign: 0, pictures: 0 } })
     expect(outcome.frames).toBeGreaterThan(0)
     expect(outcome.tensors.end).toBeGreaterThan(0)
     for (const figure of ['start', 'after_warm_up', 'end']) expect(outcome.renderer_mb[figure]).toBeGreaterThan(0)

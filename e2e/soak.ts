@@ -25,6 +25,7 @@ import type { Diagnostics, ScreenState } from '../kiosk/classroom/state.ts'
 import { browserPid, launchChromium } from './chromium.ts'
 import { ANNA_ENROLLED, ANNA_LATER, BEA, CLEO, clipOf, enrolPhotos } from './faces.ts'
 import { type School, startSchool } from './school.ts'
+import { type Sent, watchSent } from './sent.ts'
 import { memoryBelow } from './processes.ts'
 import { CannotTry, checkClip, encodePhotos, enrolList, readPhotos } from './student-list.ts'
 
@@ -37,7 +38,7 @@ const USAGE = `Runs the kiosk for a long time on a looping clip, and says what i
   --students FILE.csv   who is enrolled: columns student_id,name,image; with --camera only
   --json                one JSON object on stdout, nothing else
 
-Reads memory from /proc: Linux alone. Ends with 0: nothing lost, doubled or refused; 1: something was; 2: it could not be tried.`
+Reads memory from /proc: Linux alone. Ends with 0: nothing lost, doubled or refused, no picture sent and nothing to another origin; 1: something was; 2: it could not be tried.`
 
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
@@ -74,6 +75,7 @@ interface Outcome {
   lessons: number
   offline_seconds: number
   marks: { shown: number; stored: number; lost: number; doubled: number; refused: number; unsent: number }
+  sent: Sent
 }
 
 interface Sample {
@@ -169,6 +171,7 @@ async function kioskJsFlags(): Promise<string> {
 async function watch(school: School, clip: string, minutes: number, note: (line: string) => void): Promise<Outcome> {
   const browser = await launchChromium({ camera: clip, args: [await kioskJsFlags()] })
   try {
+    const sent = watchSent(browser, new URL(school.url).origin)
     const page = browser.pages()[0] ?? (await browser.newPage())
     const pid = await browserPid(browser)
     await page.goto(school.kioskLink)
@@ -238,6 +241,7 @@ async function watch(school: School, clip: string, minutes: number, note: (line:
         refused: end.refused,
         unsent: end.unsent,
       },
+      sent: sent(),
     }
   } finally {
     await browser.close()
@@ -305,6 +309,7 @@ function tell(o: Outcome): string {
     ...Object.entries(o.by_process_mb).map(([kind, { start, after_warm_up, end }]) => `  ${kind}: ${start}, ${after_warm_up}, ${end} MB`),
     `Tensors: ${o.tensors.after_warm_up} after warm-up, ${o.tensors.end} at the end`,
     `Marks: ${o.marks.shown} shown, ${o.marks.stored} stored, ${o.marks.lost} lost, ${o.marks.doubled} doubled, ${o.marks.refused} refused, ${o.marks.unsent} still unsent`,
+    `Sent: ${o.sent.requests} requests, ${o.sent.foreign} to another origin, ${o.sent.pictures} with a picture; the largest body ${o.sent.largest_body_bytes} bytes`,
   ].join('\n')
 }
 
@@ -349,7 +354,7 @@ async function soak(argv: string[]): Promise<number> {
     const outcome = await watch(school, clip, minutes, note)
     console.log(values.json ? JSON.stringify(outcome) : tell(outcome))
     const { lost, doubled, refused, unsent } = outcome.marks
-    return lost + doubled + refused + unsent > 0 ? 1 : 0
+    return lost + doubled + refused + unsent + outcome.sent.foreign + outcome.sent.pictures > 0 ? 1 : 0
   } finally {
     process.removeListener('SIGINT', stopEarly).removeListener('SIGTERM', stopEarly)
     await takeDown()

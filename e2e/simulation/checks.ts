@@ -177,7 +177,10 @@ function sayAlarms(o: Outcome, say: (promise: keyof typeof PROMISES, what: strin
 
 /** In the life in which the mark was made the server was heard before, or the mark was put right and sent. */
 function knewTheTime(o: Outcome, { sure, life, mark }: Shown): boolean {
-  return sure || o.letGo.some((each) => each.mark_id === mark.mark_id && each.life === life)
+  if (sure) return true
+  const letGo = o.letGo.filter((each) => each.mark_id === mark.mark_id)
+  // A copy of its storage has no way to put a guessed time right, and may have been first to send it.
+  return letGo.some((each) => each.life === life) && !letGo.some((each) => each.kiosk.endsWith(' copy'))
 }
 
 function boundOf({ life }: Shown): number {

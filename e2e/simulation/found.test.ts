@@ -15,6 +15,7 @@ const FOUND: [seed: number, what: string][] = [
   [4288, 'a wiped kiosk marked again who had been marked before the wipe'],
   [9319, 'a slow disk kept a student waiting past the end of the lesson'],
   [11325, 'a kiosk doubted a mark that another one had made, and was wiped before it could say so'],
+  [13344, 'a copy of a storage was first to send a mark whose time its maker had only guessed'],
   [11583, 'somebody appeared after a power cut, before the page had read its slow disk'],
 ]
 

@@ -40,5 +40,5 @@ export interface Operation {
 export const STAFF = ['script', 'office', 'teacher'] as const satisfies readonly For[]
 export const OFFICE = ['script', 'office'] as const satisfies readonly For[]
 export const KEEPERS = ['script', 'office', 'privacy'] as const satisfies readonly For[]
-export const PRIVACY = ['script', 'privacy'] as const satisfies readonly For[]
+export const PRIVACY = ['privacy'] as const satisfies readonly For[]
 export const EVERYBODY = ['everybody'] as const satisfies readonly For[]

@@ -22,7 +22,7 @@ export function consentRoutes(parts: AppParts): Hono<AppEnv> {
   const { db, now, audit } = parts
   const routes = new Hono<AppEnv>()
   const forKeepers = onlyFor(parts, 'script', 'office', 'privacy')
-  const forPrivacy = onlyFor(parts, 'script', 'privacy')
+  const forPrivacy = onlyFor(parts, 'privacy')
   const studentIdOf = (c: Context): string => parse(z.object({ student_id: StudentId }), c.req.param()).student_id
   const noStudent = (id: string): Refusal => new Refusal('not_found', `there is no student ${id}`)
 

@@ -23,7 +23,7 @@ import { parse, readJson } from '../request-body.ts'
 export function privacyRoutes(parts: AppParts): Hono<AppEnv> {
   const { db, now, audit, log } = parts
   const routes = new Hono<AppEnv>()
-  const forPrivacy = onlyFor(parts, 'script', 'privacy')
+  const forPrivacy = onlyFor(parts, 'privacy')
   const studentIdOf = (c: Context): string => parse(z.object({ student_id: StudentId }), c.req.param()).student_id
   const noStudent = (id: string): Refusal => new Refusal('not_found', `there is no student ${id}`)
 
