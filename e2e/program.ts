@@ -57,8 +57,9 @@ export function programActor(o: { name: string; script: string; args?: string[];
     },
     async start() {
       if (runs()) return
+      // A page that was built in this process has set NODE_ENV for it; the program is not in production for that.
       // eslint-disable-next-line node/no-process-env -- the child's surroundings are ours
-      const started = spawn(process.execPath, ['--import', 'tsx', o.script, ...(o.args ?? [])], { cwd: ROOT, env: { ...process.env, ...o.env }, stdio: ['ignore', 'pipe', 'pipe'] })
+      const started = spawn(process.execPath, ['--import', 'tsx', o.script, ...(o.args ?? [])], { cwd: ROOT, env: { ...process.env, NODE_ENV: undefined, ...o.env }, stdio: ['ignore', 'pipe', 'pipe'] })
       child = started
       let since = ''
       for (const stream of [started.stdout, started.stderr]) stream.setEncoding('utf8').on('data', (text: string) => {

@@ -144,7 +144,7 @@ async function setStage(random: () => number): Promise<Stage> {
     HOST: '127.0.0.1',
     API_KEY,
     SCHOOL_KEY: randomBytes(32).toString('base64url'),
-    OFFICE_PASSWORD: API_KEY,
+    OFFICE_PASSWORD: randomBytes(12).toString('base64url'),
     TIME_ZONE: 'UTC',
     // A faulty world asks again and again.
     RATE_LIMIT_PER_MINUTE: '0',
