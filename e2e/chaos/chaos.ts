@@ -332,10 +332,16 @@ async function hold(databaseUrl: string, shown: MarkToSave[], made: MarkToSave[]
     const keyOf = ({ held_on, lesson_id, student_id }: MarkToSave): string => `${held_on} ${lesson_id} ${student_id}`
     const known = new Set(made.map(keyOf))
     const ids = new Set(rows.map(({ mark_id }) => mark_id))
+    const gone = shown.filter((mark) => !keys.has(keyOf(mark)))
+    // Which alarm came with it tells a storage that its browser lost from a mark that was let go too early.
+    if (gone.length > 0) {
+      say(`lost: ${gone.map(({ mark_id }) => mark_id).join(' ')}`)
+      for (const { kind, device_id, marks } of await sql<{ kind: string; device_id: string; marks: number }[]>`SELECT kind, device_id, marks FROM device_alarms`) say(`alarm: ${kind} of ${device_id}, ${marks} marks`)
+    }
     return {
       marked: shown.length,
       in_record: shown.filter((mark) => keys.has(keyOf(mark))).length,
-      lost: shown.filter((mark) => !keys.has(keyOf(mark))).length,
+      lost: gone.length,
       doubled: rows.length - keys.size + (rows.length - ids.size),
       invented: rows.filter(({ key }) => !known.has(key)).length,
       alarms: alarms?.count ?? 0,
