@@ -160,7 +160,7 @@ async function setStage(random: () => number): Promise<Stage> {
   // One after the other: the first makes the tables and the app.
   for (const server of servers) await server.start()
   const { rooms } = await addSchoolOfRooms(databaseUrl, { rooms: KIOSKS, bell: new Date(Date.UTC(2026, 0, 1, 8)), daysBack: DAYS_BACK + 2 })
-  const recorders = Array.from({ length: RECORDERS }, (_, i) => programActor({ name: `recorder ${i + 1}`, script: 'server/main.ts', args: ['record'], env: { ...env, PORT: '0', DATA_DIR: join(dataDir, `recorder-${i}`) }, ready: () => Promise.resolve(true) }))
+  const recorders = Array.from({ length: RECORDERS }, (_, i) => programActor({ name: `recorder ${i + 1}`, script: 'server/main.ts', args: ['record'], env: { ...env, PORT: '0', DATA_DIR: join(dataDir, `recorder-${i}`) }, ready: (printed) => Promise.resolve(printed.includes('is ready')) }))
   for (const recorder of recorders) await recorder.start()
   const kiosks: ChaosKiosk[] = []
   for (const room of rooms) {
@@ -244,18 +244,16 @@ async function faults(stage: Stage, wanted: number, random: () => number): Promi
   const others: Record<string, number> = {}
   const count = (of: Record<string, number>, what: string): void => void (of[what] = (of[what] ?? 0) + 1)
   const pick = <T>(from: T[]): T => from[Math.floor(random() * from.length)]!
-  const risings: Promise<void>[] = []
+  const rising = new Map<Actor, Promise<void>>()
+  const lasting: Promise<void>[] = []
   let sum = 0
 
   const kindOf = (actor: Actor): string => actor.name.split(' ')[0] ?? actor.name
 
-  async function rise(actor: Actor, after: number): Promise<void> {
-    await sleep(after)
-    // It may be killed while it starts, and what it needs may be down: whoever watches over it starts it again.
-    while (!actor.runs) {
-      await actor.start().catch((error: unknown) => say(String(error).split('\n')[0] ?? ''))
-      if (!actor.runs) await sleep(200)
-    }
+  /** As who watches over it does. It may be killed while it starts, and what it needs may be down. */
+  function rise(actor: Actor, after: number): void {
+    if (rising.has(actor)) return
+    rising.set(actor, sleep(after).then(() => upAgain(actor)).finally(() => rising.delete(actor)))
   }
 
   const OTHER: Record<string, () => Promise<void> | void> = {
@@ -272,16 +270,15 @@ async function faults(stage: Stage, wanted: number, random: () => number): Promi
     },
     'disk of redis full': async () => {
       if (!stage.redis.runs || !(await stage.redis.fillDisk().catch(() => false))) return
-      risings.push(sleep(2_000).then(async () => {
-        // It ends by itself at its next write; where none came it is ended.
-        await stage.redis.kill()
-        await rise(redisOf(stage), 0)
-      }))
+      // It ends by itself at its next write; where none came it is ended, and then started again as all who ended are.
+      lasting.push(sleep(2_000).then(() => stage.redis.kill()))
     },
   }
 
   while (sum < wanted) {
     await sleep(random() * 2 * FAULT_EVERY_MS)
+    // Who ended by itself, for want of another: a recorder without PostgreSQL, Redis without a disk.
+    for (const actor of stage.actors) if (!actor.runs) rise(actor, 0)
     if (random() < 0.35) {
       const what = pick(Object.keys(OTHER))
       await OTHER[what]?.()
@@ -295,19 +292,23 @@ async function faults(stage: Stage, wanted: number, random: () => number): Promi
     sum += 1
     count(killed, kind)
     if (sum % 20 === 0) say(`${sum} of ${wanted} killed`)
-    risings.push(rise(victim, random() * DOWN_AT_MOST_MS))
+    rise(victim, random() * DOWN_AT_MOST_MS)
   }
-  await Promise.all(risings)
+  await Promise.all(lasting)
+  await Promise.all(rising.values())
   return { killed, others }
 }
 
-function redisOf(stage: Stage): Actor {
-  return stage.actors.find((actor) => actor.name === 'redis')!
+async function upAgain(actor: Actor): Promise<void> {
+  while (!actor.runs) {
+    await actor.start().catch((error: unknown) => say(String(error).split('\n')[0] ?? ''))
+    if (!actor.runs) await sleep(200)
+  }
 }
 
 async function everybodyUp(stage: Stage): Promise<void> {
   for (const link of Object.values(stage.links)) link.rough(0)
-  for (const actor of stage.actors) await actor.start()
+  for (const actor of stage.actors) await upAgain(actor)
 }
 
 // ---------- the verdict ----------
