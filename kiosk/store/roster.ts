@@ -15,11 +15,16 @@ export interface SavedRoster {
   lapsed: boolean
 }
 
-/** How a roster lies on the disk. The key cannot be exported from the browser; one who holds the disk holds both. */
+/**
+ * How a roster lies on the disk. The key cannot be exported from the browser; one who holds the disk holds both.
+ *
+ * [Note: A sealed roster is a file] Chromium keeps what was overwritten in its log, keys in the clear among it, until it compacts,
+ * perhaps never. A Blob it keeps as a file of its own, which it removes as soon as nothing refers to it: a key of the past has nothing left to open.
+ */
 export interface SealedRoster {
   key: CryptoKey
   iv: Uint8Array<ArrayBuffer>
-  sealed: ArrayBuffer
+  sealed: Blob
 }
 
 /**
@@ -57,14 +62,14 @@ export async function seal(roster: SavedRoster): Promise<SealedRoster> {
   const key = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt'])
   const iv = crypto.getRandomValues(new Uint8Array(12))
   const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, key, new TextEncoder().encode(JSON.stringify(roster)))
-  return { key, iv, sealed }
+  return { key, iv, sealed: new Blob([sealed]) }
 }
 
-/** @returns undefined for what this app cannot read: damaged, or written by a version whose schedule looked otherwise. The next pull replaces it. */
+/** @returns undefined for what this app cannot read: damaged, gone, or written by a version that sealed or knew it otherwise. The next pull replaces it. */
 export async function unseal({ key, iv, sealed }: SealedRoster): Promise<SavedRoster | undefined> {
   let saved: SavedRoster
   try {
-    saved = JSON.parse(new TextDecoder().decode(await crypto.subtle.decrypt({ name: 'AES-GCM', iv }, key, sealed))) as SavedRoster
+    saved = JSON.parse(new TextDecoder().decode(await crypto.subtle.decrypt({ name: 'AES-GCM', iv }, key, await new Blob([sealed]).arrayBuffer()))) as SavedRoster
   } catch {
     return undefined
   }

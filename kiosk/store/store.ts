@@ -1,6 +1,6 @@
 /**
  * What the kiosk remembers through a power cut: its pairing, its roster and its marks, in IndexedDB.
- * Knows no server and no screen; the only importer of idb.
+ * Knows no server and no screen. Nobody outside this folder imports idb.
  *
  * [Note: The register is the outbox] There is one store of marks, each `unsent`, `stored` or
  * `refused`. The screen shows the marks of a lesson, sync sends those that are unsent, and there is
@@ -14,6 +14,7 @@
 import { openDB } from 'idb'
 import { v4 as uuidv4 } from 'uuid'
 import type { DBSchema, IDBPDatabase, IDBPTransaction, StoreNames } from 'idb'
+import { beginFreshLog } from './fresh-log.ts'
 import { StoreFailed, storeFailure } from './store-failed.ts'
 import { hasLapsed, seal, unseal, withoutTemplates } from './roster.ts'
 import type { SavedRoster, SealedRoster } from './roster.ts'
@@ -224,6 +225,7 @@ export async function openStore({ name = 'fastrackai' }: { name?: string } = {})
     })
   }
 
+  await beginFreshLog(name)
   await read('The storage did not open', async () => undefined)
 
   return {
