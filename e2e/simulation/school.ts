@@ -78,11 +78,13 @@ export interface SchoolRecord {
 
 /** @param name of a database of this school's own */
 export async function openSchool(cluster: string, name: string): Promise<School> {
-  const db = await freshDatabase(cluster, name)
+  const address = await freshDatabase(cluster, name)
+  const db = await connect(address)
   await migrate(db)
   await openKeyring(db, KEYRING_KEYS)
   for (const date of [FIRST_DATE, LAST_DATE]) await ensureMonths(db, new Date(date))
   const tables = await prepare(db)
+  const builder = await connect(withNoTrigger(address))
   let guest: Guest | undefined
   let intake: Intake | undefined
   let known: KeyedDevice[] = []
@@ -151,7 +153,7 @@ export async function openSchool(cluster: string, name: string): Promise<School>
     db,
     async open(plan, next) {
       guest = next
-      await db.sql.unsafe(schoolAsSql(plan))
+      await builder.sql.unsafe(schoolAsSql(plan))
       await reload()
       const insert = next.insert((marks) => insertMarks(db, marks, now()))
       intake = next.intake(createGroupCommit({ insert, setAside: (refused) => setAside(db, refused, now()), log: next.log, maxInFlight: 1 }))
@@ -186,13 +188,17 @@ export async function openSchool(cluster: string, name: string): Promise<School>
     async tidy() {
       await db.sql.unsafe(`VACUUM ${tables.join(', ')}`)
     },
-    close: () => db.close(),
+    async close() {
+      await builder.close()
+      await db.close()
+    },
   }
 }
 
 const bringsMarks = (asked: Asked | undefined): boolean => asked?.path === '/api/v1/attendance'
 
-async function freshDatabase(cluster: string, name: string): Promise<Database> {
+/** @returns its address */
+async function freshDatabase(cluster: string, name: string): Promise<string> {
   const admin = await connect(cluster)
   await admin.sql`DROP DATABASE IF EXISTS ${admin.sql(name)}`
   await admin.sql`CREATE DATABASE ${admin.sql(name)}`
@@ -203,7 +209,17 @@ async function freshDatabase(cluster: string, name: string): Promise<Database> {
   await admin.close()
   const address = new URL(cluster)
   address.pathname = `/${name}`
-  return connect(address.href)
+  return address.href
+}
+
+/**
+ * For what clears a world away and makes the next one's school: no trigger and no foreign key. On connections of its own and from their
+ * beginning: a connection that is told so forgets every plan that it has made.
+ */
+function withNoTrigger(database: string): string {
+  const address = new URL(database)
+  address.searchParams.set('session_replication_role', 'replica')
+  return address.href
 }
 
 /** Functions of the simulation's own, so that their plans are made once: to clear the record, and to read it whole. */
@@ -215,8 +231,6 @@ async function prepare(db: Database): Promise<string[]> {
     CREATE SCHEMA simulation;
     CREATE FUNCTION simulation.clear() RETURNS void LANGUAGE plpgsql AS $$
     BEGIN
-      -- No trigger and no foreign key: everything goes.
-      PERFORM set_config('session_replication_role', 'replica', true);
       ${tables.map(({ name }) => `DELETE FROM ${name};`).join('\n      ')}
     END $$;
     CREATE FUNCTION simulation.record(from_date date, to_date date, instant timestamptz) RETURNS json LANGUAGE plpgsql AS $$

@@ -3,7 +3,8 @@
  *
  * [Note: Whose code runs] Every event has an owner, and before the next event everything that one set in motion has come
  * to rest: so at any moment it is known whose code runs. While the school's server works (`outside`) nothing of the
- * world moves: PostgreSQL takes real milliseconds, and no virtual ones.
+ * world moves: PostgreSQL takes real milliseconds, and no virtual ones. Neither does anything move while WebCrypto works, which it
+ * does on other threads of the process: how soon they answer is the machine's to say, and must not be the world's.
  */
 
 /** One life of something that runs: ended, nothing of it happens any more. */
@@ -139,16 +140,47 @@ function before(a: Queued, b: Queued): boolean {
 
 const realSetImmediate = globalThis.setImmediate
 
+/** What WebCrypto has been asked for and has not answered. */
+const ciphering = new Set<Promise<unknown>>()
+
 /** When everything that waits for no timer and no socket has run. */
-function rest(): Promise<void> {
-  return new Promise((resolve) => void realSetImmediate(resolve))
+async function rest(): Promise<void> {
+  for (;;) {
+    await new Promise((resolve) => void realSetImmediate(resolve))
+    if (ciphering.size === 0) return
+    await Promise.allSettled(ciphering)
+  }
+}
+
+/** Nothing that WebCrypto is asked for goes unseen. @returns how to put the machine's own way back. */
+function watchCiphers(): () => void {
+  const subtle = globalThis.crypto.subtle as unknown as Record<string, (...words: unknown[]) => Promise<unknown>>
+  const names = Object.getOwnPropertyNames(Object.getPrototypeOf(subtle)).filter((name) => name !== 'constructor')
+  for (const name of names) {
+    const work = subtle[name]?.bind(subtle)
+    const watched = (...words: unknown[]): Promise<unknown> | undefined => {
+      const answer = work?.(...words)
+      if (answer) {
+        ciphering.add(answer)
+        const over = (): void => void ciphering.delete(answer)
+        answer.then(over, over)
+      }
+      return answer
+    }
+    Object.defineProperty(subtle, name, { value: watched, configurable: true })
+  }
+  return () => {
+    for (const name of names) delete subtle[name]
+  }
 }
 
 /** Faults that nobody caught go to the owner whose code runs. @returns how to put the machine's own way back. */
 function lend(time: VirtualTime): () => void {
   const report = Object.getOwnPropertyDescriptor(globalThis, 'reportError')
+  const unwatched = watchCiphers()
   Object.defineProperty(globalThis, 'reportError', { value: (fault: unknown) => time.running?.onFault?.(fault), configurable: true, writable: true })
   return () => {
+    unwatched()
     if (report) Object.defineProperty(globalThis, 'reportError', report)
     else delete (globalThis as { reportError?: unknown }).reportError
   }
