@@ -4,19 +4,16 @@
  *
  * 0: told, or whole; 1: refused, with one line why; 2: not whole.
  */
-import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { auditHead, checkAudit } from '../db/audit.ts'
 import { DatabaseRefused } from '../db/connect.ts'
 import { DataFolderRefused } from '../db/embedded.ts'
 import { HeadFileRefused, keepHead, keptHeads } from './audit-head.ts'
 import { ConfigRefused, readConfig } from './config.ts'
-import type { Config } from './config.ts'
+import { heldSchoolKey, SchoolKeyMissing } from './held-school-key.ts'
 import { describeFault } from './log.ts'
 import { NoRecord, openRecordBeside } from './record-beside.ts'
-import { openSchoolKey } from './school-key.ts'
-import type { SchoolKey } from './school-key.ts'
-import { DataDirRefused, ensureSecrets, secretsPath } from './secrets.ts'
+import { DataDirRefused } from './secrets.ts'
 
 const USAGE = `npm run audit [-- --verify [--head FILE]] [--json]
 
@@ -30,15 +27,11 @@ const USAGE = `npm run audit [-- --verify [--head FILE]] [--json]
 
   Ends with 0 where the log is whole and with 2 where it is not.`
 
-class KeyMissing extends Error {
-  override name = 'KeyMissing'
-}
-
 class Usage extends Error {
   override name = 'Usage'
 }
 
-const REFUSALS = [KeyMissing, NoRecord, HeadFileRefused, ConfigRefused, DataDirRefused, DatabaseRefused, DataFolderRefused]
+const REFUSALS = [SchoolKeyMissing, NoRecord, HeadFileRefused, ConfigRefused, DataDirRefused, DatabaseRefused, DataFolderRefused]
 const UNKNOWN_TABLE = '42P01'
 const NOT_WHOLE = 2
 
@@ -49,7 +42,7 @@ async function run(): Promise<void> {
   if (values.help) return say(USAGE)
   if (values.head !== undefined && !values.verify) throw new Usage('--head goes with --verify')
   const config = readConfig()
-  const key = values.verify ? await keyOf(config) : undefined
+  const key = values.verify ? await heldSchoolKey(config, 'the log is checked with') : undefined
   const heads = values.head === undefined ? [] : await keptHeads(values.head)
   const { db, close } = await openRecordBeside(config)
   try {
@@ -70,13 +63,6 @@ async function run(): Promise<void> {
   } finally {
     await close()
   }
-}
-
-/** Never makes one: under another key nothing could be checked. */
-async function keyOf(config: Config): Promise<SchoolKey> {
-  if (config.schoolKey !== undefined) return openSchoolKey(config.schoolKey, config.schoolKeyBefore)
-  if (!existsSync(secretsPath(config.dataDir))) throw new KeyMissing(`the log is checked with the school's key: set SCHOOL_KEY (or SCHOOL_KEY_FILE) as the server has it, or DATA_DIR to the folder of its secrets.json`)
-  return openSchoolKey((await ensureSecrets(config.dataDir)).schoolKey, config.schoolKeyBefore)
 }
 
 function codeOf(error: unknown): string {

@@ -10,9 +10,9 @@ export class SchoolKeyMissing extends Error {
   override name = 'SchoolKeyMissing'
 }
 
-/** SCHOOL_KEY, else DATA_DIR's secrets.json. @throws SchoolKeyMissing, DataDirRefused */
-export async function heldSchoolKey({ schoolKey, schoolKeyBefore, dataDir }: Pick<Config, 'schoolKey' | 'schoolKeyBefore' | 'dataDir'>): Promise<SchoolKey> {
+/** SCHOOL_KEY, else DATA_DIR's secrets.json. `needs`: how the refusal of a missing one begins. @throws SchoolKeyMissing, DataDirRefused */
+export async function heldSchoolKey({ schoolKey, schoolKeyBefore, dataDir }: Pick<Config, 'schoolKey' | 'schoolKeyBefore' | 'dataDir'>, needs = 'this needs'): Promise<SchoolKey> {
   if (schoolKey !== undefined) return openSchoolKey(schoolKey, schoolKeyBefore)
-  if (!existsSync(secretsPath(dataDir))) throw new SchoolKeyMissing("this needs the school's key: set SCHOOL_KEY (or SCHOOL_KEY_FILE) as the server has it, or DATA_DIR to the folder of its secrets.json")
+  if (!existsSync(secretsPath(dataDir))) throw new SchoolKeyMissing(`${needs} the school's key: set SCHOOL_KEY (or SCHOOL_KEY_FILE) as the server has it, or DATA_DIR to the folder of its secrets.json`)
   return openSchoolKey((await ensureSecrets(dataDir)).schoolKey, schoolKeyBefore)
 }

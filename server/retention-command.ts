@@ -4,18 +4,16 @@
  *
  * 0: told, or dropped; 1: refused, with one line why.
  */
-import { readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { connect, DatabaseRefused } from '../db/connect.ts'
-import type { Database } from '../db/connect.ts'
-import { DataFolderRefused, startEmbedded } from '../db/embedded.ts'
+import { DatabaseRefused } from '../db/connect.ts'
+import { DataFolderRefused } from '../db/embedded.ts'
 import { dropMonths, KEPT_MONTHS_LEAST, monthsBeyond, WHAT } from '../db/retention.ts'
 import type { MonthBeyond, What } from '../db/retention.ts'
 import { beyondRules, retentionRules } from '../db/retention-rules.ts'
 import { ConfigRefused, readConfig } from './config.ts'
 import type { Config } from './config.ts'
 import { describeFault } from './log.ts'
+import { NoRecord, openRecordBeside } from './record-beside.ts'
 
 const USAGE = `npm run retention [-- --months N] [--drop] [--json]
 npm run retention -- --rules [--json]
@@ -35,7 +33,7 @@ class PolicyRefused extends Error {
   override name = 'PolicyRefused'
 }
 
-const REFUSALS = [PolicyRefused, ConfigRefused, DatabaseRefused, DataFolderRefused]
+const REFUSALS = [PolicyRefused, NoRecord, ConfigRefused, DatabaseRefused, DataFolderRefused]
 const UNKNOWN_FUNCTION = '42883'
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
@@ -46,7 +44,7 @@ async function run(): Promise<void> {
   const config = readConfig()
   if (values.rules) return sayRules(config, values)
   const keptMonths = policyOf(values.months, config)
-  const { db, close } = await openRecord(config)
+  const { db, close } = await openRecordBeside(config)
   try {
     const now = new Date()
     const { before, months } = await monthsBeyond(db, { now, keptMonths })
@@ -63,7 +61,7 @@ async function run(): Promise<void> {
 
 async function sayRules(config: Config, { json, drop, months }: { json: boolean; drop: boolean; months?: string | undefined }): Promise<void> {
   if (drop || months !== undefined) throw new PolicyRefused('--rules tells, and changes nothing: leave --drop and --months out')
-  const { db, close } = await openRecord(config)
+  const { db, close } = await openRecordBeside(config)
   try {
     const now = new Date()
     const beyond = await beyondRules(db, now)
@@ -84,23 +82,6 @@ function policyOf(months: string | undefined, config: Config): number {
   const keptMonths = /^\d{1,4}$/.test(months) ? Number(months) : Number.NaN
   if (!(keptMonths >= KEPT_MONTHS_LEAST)) throw new PolicyRefused(`--months ${months} must be a whole number, ${KEPT_MONTHS_LEAST} or more: marks are taken from 366 days back`)
   return keptMonths
-}
-
-/** As the server has it: DATABASE_URL, else its own PostgreSQL, which may be running or not. */
-async function openRecord(config: Config): Promise<{ db: Database; close: () => Promise<void> }> {
-  if (config.databaseUrl !== undefined) return alone(await connect(config.databaseUrl))
-  const dataDir = resolve(config.dataDir)
-  const url = (await readFile(join(dataDir, 'database-url'), 'utf8').catch(() => '')).trim()
-  if (url === '') throw new PolicyRefused(`there is no record in ${dataDir}; set DATA_DIR or DATABASE_URL as the server has it`)
-  const running = await connect(url).catch(() => undefined)
-  if (running) return alone(running)
-  const embedded = await startEmbedded({ dataDir, log: () => {} })
-  const db = await connect(embedded.url)
-  return { db, close: async () => { await db.close(); await embedded.stop() } }
-}
-
-function alone(db: Database): { db: Database; close: () => Promise<void> } {
-  return { db, close: () => db.close() }
 }
 
 const HEADINGS: Readonly<Record<What, string>> = { marks: 'marks', corrections: 'corrections', doubts: 'doubts', watches: 'watches', mark_ids: 'mark ids', set_aside: 'set aside' }

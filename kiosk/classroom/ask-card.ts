@@ -43,7 +43,7 @@ export class AskCardElement extends LitElement {
         <div class="answers">${repeat(
           candidates.slice(0, MOST_NAMES),
           ({ studentId }) => studentId,
-          (student) => html`<button class="yes" type="button" @click=${() => this.confirm(student)}>
+          (student) => html`<button class="yes main" type="button" @click=${() => this.confirm(student)}>
             ${symbol(needs === 'pin' ? 'keypad' : 'check')}<span class="name" dir="auto">${one ? html`Yes, I am <bdi>${student.firstName}</bdi>` : student.name}</span>
           </button>`,
         )}
@@ -111,30 +111,12 @@ export class AskCardElement extends LitElement {
         display: flex;
         align-items: center;
         gap: 0.6rem;
-        min-height: var(--touch);
         padding: 0 0.9rem;
-        border: 2px solid var(--line-strong);
-        border-radius: var(--radius-small);
-        background: var(--surface);
-        color: var(--ink);
-        font: inherit;
         font-size: 1.2rem;
-        font-weight: var(--weight-strong);
         text-align: left;
-        cursor: inherit;
-        touch-action: manipulation;
-      }
-      .yes {
-        border-color: var(--accent);
-        background: var(--accent);
-        color: var(--on-accent);
       }
       .name {
         flex: 1;
-      }
-      button:focus-visible {
-        outline: 3px solid var(--accent);
-        outline-offset: 2px;
       }
       button:active {
         transform: scale(0.98);

@@ -6,6 +6,7 @@ import { cardHash } from '../attendance/card-check.ts'
 import type { Moment } from '../store/store.ts'
 import type { InLesson, MarkedBy } from './in-lesson.ts'
 import type { CardPanel, WaitingStudent } from './state.ts'
+import { sentence } from './wording.ts'
 
 /** What was said of a card stands so long. */
 const TOLD_MS = 6_000
@@ -63,7 +64,7 @@ export function openCardPath(o: CardPathOptions): CardPath {
     const face = o.faceOf(student.studentId)
     const factor = face ? ({ method: 'face_and_qr', confidence: face.score } as const) : ({ method: 'qr', confidence: 1 } as const)
     const marked = await on.markBy({ studentId: student.studentId, ...factor, ...o.moment() }, face?.track)
-    if (marked.kind === 'not_saved') return { step: 'card_not_saved', why: marked.fault instanceof Error ? marked.fault.message : String(marked.fault) }
+    if (marked.kind === 'not_saved') return { step: 'card_not_saved', why: sentence(marked.fault) }
     if (marked.kind === 'marked') o.onMarked(marked, face?.track)
     return { step: 'closed' }
   }

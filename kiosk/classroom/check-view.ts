@@ -2,7 +2,7 @@
 import { LitElement, type TemplateResult, css, html, nothing } from 'lit'
 import { customElement, property } from 'lit/decorators.js'
 import './live-stage.ts'
-import { look } from './look.ts'
+import { look, problemLook } from './look.ts'
 import type { CheckPanel } from './state.ts'
 import { type SymbolName, symbol, symbolStyle } from './symbols.ts'
 import { HINT_WORDS } from './wording.ts'
@@ -62,6 +62,7 @@ export class CheckView extends LitElement {
 
   static override styles = [
     look,
+    problemLook,
     symbolStyle,
     css`
       :host {
@@ -127,27 +128,9 @@ export class CheckView extends LitElement {
         align-items: center;
         justify-content: center;
         gap: 0.5rem;
-        min-width: var(--touch);
         min-height: max(var(--touch), 3.2rem);
         padding: 0 1rem;
-        border: 2px solid var(--line-strong);
-        border-radius: var(--radius-small);
-        background: var(--surface);
-        color: var(--ink);
-        font: inherit;
         font-size: 1.2rem;
-        font-weight: var(--weight-strong);
-        cursor: inherit;
-        touch-action: manipulation;
-      }
-      button:focus-visible {
-        outline: 3px solid var(--accent);
-        outline-offset: 2px;
-      }
-      .main {
-        border-color: var(--accent);
-        background: var(--accent);
-        color: var(--on-accent);
       }
       .failed {
         grid-column: 1 / -1;
@@ -172,18 +155,6 @@ export class CheckView extends LitElement {
         flex-wrap: wrap;
         justify-content: center;
         gap: 0.6rem;
-      }
-      .problem {
-        display: flex;
-        align-items: center;
-        gap: 0.6rem;
-        padding: 0.5rem 0.8rem;
-        border-radius: var(--radius-small);
-        background: var(--caution-soft);
-        color: var(--caution-ink);
-        font-size: 1rem;
-        line-height: 1.3;
-        overflow-wrap: anywhere;
       }
       @media (orientation: portrait) {
         :host {

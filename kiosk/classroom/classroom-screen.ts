@@ -133,7 +133,7 @@ export class ClassroomScreen extends LitElement {
 
   /** Without a camera, without the models, with an old class list: this way stays. */
   private pinButton(kind: 'wide' | 'quiet') {
-    return html`<button class="pin ${kind}" type="button" @click=${() => this.dispatchEvent(new CustomEvent('pin-opened'))}>
+    return html`<button class="pin ${kind === 'wide' ? 'wide main' : kind}" type="button" @click=${() => this.dispatchEvent(new CustomEvent('pin-opened'))}>
       ${symbol('keypad')}<span>${kind === 'wide' ? 'Are you here? Use your PIN' : 'Use your PIN'}</span>
     </button>`
   }
@@ -264,34 +264,18 @@ export class ClassroomScreen extends LitElement {
         align-items: center;
         justify-content: center;
         gap: 0.6rem;
-        min-width: var(--touch);
-        min-height: var(--touch);
         padding: 0 1rem;
-        border: 2px solid var(--line-strong);
         border-radius: var(--radius);
-        background: var(--surface);
-        color: var(--ink);
-        font: inherit;
         font-size: 1.1rem;
-        font-weight: var(--weight-strong);
         line-height: 1.2;
-        cursor: inherit;
-        touch-action: manipulation;
       }
       .pin.wide {
         flex: 1;
-        border-color: var(--accent);
-        background: var(--accent);
-        color: var(--on-accent);
         font-size: 1.5rem;
       }
       .pin .symbol {
         width: 1.6em;
         height: 1.6em;
-      }
-      .pin:focus-visible {
-        outline: 3px solid var(--accent);
-        outline-offset: 2px;
       }
       .pin:active {
         transform: scale(0.98);

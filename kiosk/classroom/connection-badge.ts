@@ -64,7 +64,6 @@ export class ConnectionBadge extends LitElement {
         gap: 0.5rem;
         width: 12.4rem;
         height: 100%;
-        min-height: var(--touch);
         padding: 0 0.6rem;
         border: 0;
         border-radius: var(--radius);
@@ -74,7 +73,6 @@ export class ConnectionBadge extends LitElement {
         font-size: 0.9rem;
         line-height: 1.2;
         text-align: left;
-        cursor: inherit;
         touch-action: none;
       }
       .fine {
@@ -99,10 +97,6 @@ export class ConnectionBadge extends LitElement {
         overflow: hidden;
         text-overflow: ellipsis;
         white-space: nowrap;
-      }
-      button:focus-visible {
-        outline: 3px solid var(--accent);
-        outline-offset: 2px;
       }
     `,
   ]

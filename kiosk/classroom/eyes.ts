@@ -1,5 +1,6 @@
 /** Keeps vision running: loads the models, tells how far, tries again when they fail or when the worker dies. */
 import { type Vision, startVision } from '../vision/vision.ts'
+import { sentence } from './wording.ts'
 
 /** Waiting time before the models are loaded again: 5 s, then twice as long each time, at most a minute. */
 const RETRY_FIRST_MS = 5_000
@@ -45,7 +46,7 @@ export function openEyes({ clock, onState }: { clock: () => number; onState: (st
   }
 
   async function retryLater(fault: unknown): Promise<void> {
-    become({ kind: 'failed', problem: fault instanceof Error ? fault.message : String(fault), retryAt: clock() + wait })
+    become({ kind: 'failed', problem: sentence(fault), retryAt: clock() + wait })
     await new Promise((resolve) => setTimeout(resolve, wait))
     wait = Math.min(RETRY_MOST_MS, wait * 2)
   }

@@ -17,6 +17,7 @@ import type { SeenFrame } from '../vision/face.ts'
 import type { Vision } from '../vision/vision.ts'
 import { HINT_OF, type InLesson, type MarkedBy } from './in-lesson.ts'
 import type { CheckPanel, OutlinedFace, WaitingStudent } from './state.ts'
+import { sentence } from './wording.ts'
 import type { Moment } from '../store/store.ts'
 
 /** How long a face is looked at before it counts as not confirmed: a turn of the head that is asked for fits in. */
@@ -208,8 +209,7 @@ export function openFaceCheck(o: FaceCheckOptions): FaceCheck {
       const marked = await lesson.markBy({ studentId: student.studentId, method: METHOD[by], confidence, doubt, ...o.moment() })
       if (at !== checking) return
       if (marked.kind === 'not_saved') {
-        const said = marked.fault instanceof Error ? marked.fault.message : String(marked.fault)
-        return go({ step: 'failed', student, by, since: o.clock(), why: 'not_saved', said })
+        return go({ step: 'failed', student, by, since: o.clock(), why: 'not_saved', said: sentence(marked.fault) })
       }
       checking.markedAt = o.clock()
       failures.by.delete(student.studentId)

@@ -3,7 +3,7 @@ import { LitElement, css, html, nothing } from 'lit'
 import { customElement, property, state } from 'lit/decorators.js'
 import { repeat } from 'lit/directives/repeat.js'
 import { differs } from './differs.ts'
-import { look } from './look.ts'
+import { keyLook, look } from './look.ts'
 import { inGroup, initialsOf } from './name-list.ts'
 import type { WaitingStudent } from './state.ts'
 
@@ -51,6 +51,7 @@ export class NameGrid extends LitElement {
 
   static override styles = [
     look,
+    keyLook,
     css`
       :host {
         flex: 1;
@@ -58,27 +59,6 @@ export class NameGrid extends LitElement {
         flex-direction: column;
         gap: 0.6rem;
         min-height: 0;
-      }
-      button {
-        min-width: var(--touch);
-        min-height: var(--touch);
-        padding: 0 0.7rem;
-        border: 2px solid var(--line-strong);
-        border-radius: var(--radius-small);
-        background: var(--surface);
-        color: var(--ink);
-        font: inherit;
-        font-weight: var(--weight-strong);
-        cursor: inherit;
-        touch-action: manipulation;
-      }
-      button:focus-visible {
-        outline: 3px solid var(--accent);
-        outline-offset: 2px;
-      }
-      button:active:not(:disabled) {
-        background: var(--accent-soft);
-        color: var(--accent-ink);
       }
       .letters {
         display: grid;

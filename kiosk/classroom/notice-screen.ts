@@ -2,7 +2,7 @@
 import { LitElement, css, html, nothing } from 'lit'
 import { customElement, property } from 'lit/decorators.js'
 import { differs } from './differs.ts'
-import { look } from './look.ts'
+import { look, problemLook } from './look.ts'
 import './pairing-pad.ts'
 import type { PairingStep } from './state.ts'
 import { type SymbolName, symbol, symbolStyle } from './symbols.ts'
@@ -56,6 +56,7 @@ export class NoticeScreen extends LitElement {
 
   static override styles = [
     look,
+    problemLook,
     symbolStyle,
     css`
       :host {
@@ -145,13 +146,7 @@ export class NoticeScreen extends LitElement {
         line-height: 1.3;
       }
       .problem {
-        padding: 0.5rem 0.8rem;
-        border-radius: var(--radius-small);
-        background: var(--caution-soft);
-        color: var(--caution-ink);
-        font-size: 1rem;
         line-height: 1.35;
-        overflow-wrap: anywhere;
         display: -webkit-box;
         -webkit-box-orient: vertical;
         -webkit-line-clamp: 3;

@@ -4,6 +4,7 @@ import type { Store } from '../store/store.ts'
 import { Refused, Unreachable } from '../sync/request.ts'
 import { tradeCode } from '../sync/trade-code.ts'
 import type { PairingStep } from './state.ts'
+import { sentence } from './wording.ts'
 
 export interface PairingByCode {
   /** Resolves to whether the device is paired: the page is about to start anew. */
@@ -39,5 +40,5 @@ export function openPairing(o: { store: Store; appVersion: string; onStep: (step
 function problemWords(code: string, error: unknown): string {
   if (error instanceof Refused && error.problem.code === 'not_found') return `${shownCode(code)} does not work: it was used, is older than 15 minutes, or was mistyped. Ask the office for a new one.`
   if (error instanceof Unreachable) return 'The school’s server does not answer. Check the network, then type the code again.'
-  return error instanceof Error ? error.message : String(error)
+  return sentence(error)
 }

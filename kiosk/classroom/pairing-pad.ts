@@ -3,7 +3,7 @@ import { LitElement, css, html, nothing } from 'lit'
 import { customElement, property, state } from 'lit/decorators.js'
 import { CODE_CHARACTERS, CODE_LENGTH, plainCode } from '#contract/pairing'
 import { differs } from './differs.ts'
-import { look } from './look.ts'
+import { keyLook, look } from './look.ts'
 import type { PairingStep } from './state.ts'
 import { symbol, symbolStyle } from './symbols.ts'
 
@@ -62,6 +62,7 @@ export class PairingPad extends LitElement {
 
   static override styles = [
     look,
+    keyLook,
     symbolStyle,
     css`
       :host {
@@ -98,23 +99,7 @@ export class PairingPad extends LitElement {
         min-width: 0;
         height: max(2.5rem, var(--touch));
         padding: 0;
-        border: 2px solid var(--line-strong);
-        border-radius: var(--radius-small);
-        background: var(--surface);
-        color: var(--ink);
-        font: inherit;
         font-size: 1.2rem;
-        font-weight: var(--weight-strong);
-        cursor: inherit;
-        touch-action: manipulation;
-      }
-      button:focus-visible {
-        outline: 3px solid var(--accent);
-        outline-offset: 2px;
-      }
-      button:active:not(:disabled) {
-        background: var(--accent-soft);
-        color: var(--accent-ink);
       }
       button:disabled {
         border-color: var(--line);

@@ -5,7 +5,7 @@
 import { LitElement, type TemplateResult, css, html, nothing } from 'lit'
 import { customElement, property, state } from 'lit/decorators.js'
 import { differs } from './differs.ts'
-import { look } from './look.ts'
+import { keyLook, look, problemLook } from './look.ts'
 import './name-grid.ts'
 import { shrinkToFit } from './shrink-to-fit.ts'
 import type { PinPanel as Panel, PinProblem, WaitingStudent } from './state.ts'
@@ -101,7 +101,7 @@ export class PinPanelElement extends LitElement {
           ${['1', '2', '3', '4', '5', '6', '7', '8', '9'].map((digit) => this.digitKey(digit, waits))}
           <button type="button" class="key" aria-label="Rub out" ?disabled=${waits || this.typed === ''} @click=${this.rubOut}>${symbol('rub_out')}</button>
           ${this.digitKey('0', waits)}
-          <button type="button" class="key ok" ?disabled=${waits || this.typed.length < FEWEST_DIGITS} @click=${this.enter}>OK</button>
+          <button type="button" class="key main" ?disabled=${waits || this.typed.length < FEWEST_DIGITS} @click=${this.enter}>OK</button>
         </div>
       </section>
     `
@@ -118,7 +118,7 @@ export class PinPanelElement extends LitElement {
         <div class="teacher">
           <p class="big">${heading}</p>
           <p>${words}</p>
-          <button type="button" class="done" @click=${() => this.tell('pin-closed')}>OK</button>
+          <button type="button" class="done main" @click=${() => this.tell('pin-closed')}>OK</button>
         </div>
       </section>
     `
@@ -167,6 +167,8 @@ export class PinPanelElement extends LitElement {
 
   static override styles = [
     look,
+    keyLook,
+    problemLook,
     symbolStyle,
     css`
       section {
@@ -191,27 +193,6 @@ export class PinPanelElement extends LitElement {
       h2 .name {
         flex: 1;
         min-width: 0;
-      }
-      button {
-        min-width: var(--touch);
-        min-height: var(--touch);
-        padding: 0 0.7rem;
-        border: 2px solid var(--line-strong);
-        border-radius: var(--radius-small);
-        background: var(--surface);
-        color: var(--ink);
-        font: inherit;
-        font-weight: var(--weight-strong);
-        cursor: inherit;
-        touch-action: manipulation;
-      }
-      button:focus-visible {
-        outline: 3px solid var(--accent);
-        outline-offset: 2px;
-      }
-      button:active:not(:disabled) {
-        background: var(--accent-soft);
-        color: var(--accent-ink);
       }
       .leave {
         flex: none;
@@ -252,16 +233,8 @@ export class PinPanelElement extends LitElement {
         background: var(--accent);
       }
       .problem {
-        display: flex;
-        align-items: center;
-        gap: 0.6rem;
         padding: 0.6rem 0.8rem;
-        border-radius: var(--radius-small);
-        background: var(--caution-soft);
-        color: var(--caution-ink);
         font-size: 1.1rem;
-        line-height: 1.3;
-        overflow-wrap: anywhere;
       }
       .keys {
         flex: none;
@@ -278,11 +251,6 @@ export class PinPanelElement extends LitElement {
         border-color: var(--line);
         background: var(--surface-quiet);
         color: var(--ink-quiet);
-      }
-      .ok:not(:disabled) {
-        border-color: var(--accent);
-        background: var(--accent);
-        color: var(--on-accent);
       }
       .teacher {
         flex: 1;
@@ -305,9 +273,6 @@ export class PinPanelElement extends LitElement {
       .done {
         min-width: 8rem;
         height: 3.2rem;
-        border-color: var(--accent);
-        background: var(--accent);
-        color: var(--on-accent);
         font-size: 1.3rem;
       }
       @media (orientation: portrait) {

@@ -6,6 +6,7 @@ import { type PinTries, isRightPin, lockedFor, triesLeft, withTry, withoutTries 
 import type { Moment, Store } from '../store/store.ts'
 import type { InLesson, MarkedBy } from './in-lesson.ts'
 import type { PinPanel, PinProblem, WaitingStudent } from './state.ts'
+import { sentence } from './wording.ts'
 
 /** Left alone for so long it closes: it covers the lesson, and the next student begins at the names. */
 const IDLE_MS = 20_000
@@ -117,7 +118,7 @@ export async function openPinPath({ store, now, moment, lesson, confirms, onMark
     try {
       problem = await judge(student, pin, fromFace)
     } catch (fault) {
-      problem = { kind: 'not_saved', why: fault instanceof Error ? fault.message : String(fault) }
+      problem = { kind: 'not_saved', why: sentence(fault) }
     }
     if (problem || locked(student.studentId)) go({ step: 'digits', student, fromFace, tries: before + 1, checking: false, problem })
     else go({ step: 'closed' })

@@ -42,6 +42,7 @@ import { type PinPath, openPinPath } from './pin-path.ts'
 import { screenState } from './screen-state.ts'
 import { StageMedians } from './stage-medians.ts'
 import type { AskCard, Diagnostics, OutlinedFace, PairingStep, Place, ScreenState, WaitingStudent } from './state.ts'
+import { sentence } from './wording.ts'
 
 /** While the roster is behind, its last outlines stay for so long: a pull is faster, and nobody sees it. */
 const STANDS_STILL_MS = 2_000
@@ -644,8 +645,4 @@ class Kiosk {
       check: this.faceCheck?.panel ?? { step: 'closed' },
     })
   }
-}
-
-function sentence(fault: unknown): string {
-  return fault instanceof Error ? fault.message : String(fault)
 }

@@ -1,6 +1,11 @@
 /** Words that stand in more than one place of the screen. */
 import type { Hint } from './held-hint.ts'
 
+/** What went wrong, in the machine's own words. */
+export function sentence(fault: unknown): string {
+  return fault instanceof Error ? fault.message : String(fault)
+}
+
 export const HINT_WORDS: Record<Hint, string> = {
   come_closer: 'Come closer',
   look_here: 'Look here',

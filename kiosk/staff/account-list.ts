@@ -22,10 +22,6 @@ export class AccountList extends LitElement {
   static override styles = [
     look,
     css`
-      .intro {
-        margin: var(--space-2) 0 var(--space-4);
-        max-width: 44rem;
-      }
       .find {
         max-width: 24rem;
         margin: var(--space-4) 0;

@@ -27,11 +27,6 @@ export class AttendanceReport extends LitElement {
   static override styles = [
     look,
     css`
-      .back {
-        display: inline-flex;
-        align-items: center;
-        min-height: var(--touch);
-      }
       .months {
         margin: var(--space-4) 0;
         gap: var(--space-2) var(--space-4);

@@ -5,11 +5,6 @@ import { hashOf } from './route.ts'
 import { STATUS_WORD, correctionWords, shortDate, timeOf } from './wording.ts'
 
 export const historyLook = css`
-  .back {
-    display: inline-flex;
-    align-items: center;
-    min-height: var(--touch);
-  }
   .sums {
     margin: var(--space-3) 0 var(--space-4);
   }

@@ -16,11 +16,6 @@ export class LessonRegister extends LitElement {
   static override styles = [
     look,
     css`
-      .back {
-        display: inline-flex;
-        align-items: center;
-        min-height: var(--touch);
-      }
       .head {
         display: flex;
         flex-wrap: wrap;

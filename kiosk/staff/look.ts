@@ -39,6 +39,16 @@ export const look = css`
   a {
     color: var(--accent);
   }
+  /* Of a screen: what it is for, and the way to where one came from. */
+  .intro {
+    margin: var(--space-2) 0 var(--space-4);
+    max-width: 44rem;
+  }
+  .back {
+    display: inline-flex;
+    align-items: center;
+    min-height: var(--touch);
+  }
   .soft {
     color: var(--ink-quiet);
   }

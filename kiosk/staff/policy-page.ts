@@ -2,25 +2,23 @@
  * `<policy-page>`: what the school does with faces at all, in plain words, for whoever must sign it. The privacy officer sets it, asked twice; the
  * staff reads it.
  */
-import { LitElement, css, html, nothing, type TemplateResult } from 'lit'
+import { css, html, nothing, type TemplateResult } from 'lit'
 import { customElement, property, state } from 'lit/decorators.js'
 import type { Session } from '#contract/people'
 import { SchoolPolicy, type PolicyAnswer } from '#contract/policy'
-import { isSignedOut, schoolPolicy, setPolicy } from '../sync/office.ts'
+import { schoolPolicy, setPolicy } from '../sync/office.ts'
 import './asked-twice.ts'
-import { look, problemNote, waiting } from './look.ts'
 import { policyWords } from './policy-wording.ts'
-import { tellSignedOut } from './signed-in-page.ts'
-import { dateOf, dateWords, problemWords } from './wording.ts'
+import { PrivacyPart } from './privacy-part.ts'
+import { dateOf, dateWords } from './wording.ts'
 
 @customElement('policy-page')
-export class PolicyPage extends LitElement {
+export class PolicyPage extends PrivacyPart<PolicyAnswer> {
   static override styles = [
-    look,
+    ...PrivacyPart.styles,
     css`
       .intro {
         max-width: 46rem;
-        margin: var(--space-2) 0 var(--space-4);
       }
       .policies {
         display: grid;
@@ -60,49 +58,25 @@ export class PolicyPage extends LitElement {
   ]
 
   @property({ attribute: false }) session!: Session
-  @state() private answer: PolicyAnswer | undefined
-  @state() private problem: string | undefined
-  @state() private busy = false
   @state() private announcement = ''
 
-  override connectedCallback(): void {
-    super.connectedCallback()
-    void this.load()
-  }
-
-  private readonly load = async (): Promise<void> => {
-    await this.ask(schoolPolicy)
-  }
-
-  private async ask(work: () => Promise<PolicyAnswer>): Promise<boolean> {
-    this.problem = undefined
-    this.busy = true
-    try {
-      this.answer = await work()
-      return true
-    } catch (error) {
-      if (isSignedOut(error)) tellSignedOut(this)
-      else this.problem = problemWords(error)
-      return false
-    } finally {
-      this.busy = false
-    }
+  protected override ask(): Promise<PolicyAnswer> {
+    return schoolPolicy()
   }
 
   private async choose(policy: SchoolPolicy): Promise<void> {
-    if (await this.ask(() => setPolicy(policy))) this.announcement = `The policy is now: ${policyWords(policy).name}.`
+    this.problem = undefined
+    if (await this.attempt(async () => (this.known = await setPolicy(policy)))) this.announcement = `The policy is now: ${policyWords(policy).name}.`
   }
 
   override render(): TemplateResult {
-    const { answer } = this
     return html`<h1>Policy</h1>
       <p class="intro soft">What this school does with faces. Each is complete: under each of them every student can be marked present, and a teacher can always put a register right.</p>
-      ${problemNote(this.problem, this.load)}
-      ${answer ? this.renderPolicies(answer) : this.problem === undefined ? waiting('Loading…') : nothing}
+      ${this.shown()}
       <div class="hidden-words" aria-live="polite">${this.announcement}</div>`
   }
 
-  private renderPolicies(answer: PolicyAnswer): TemplateResult {
+  protected override show(answer: PolicyAnswer): TemplateResult {
     const { changed_at, changed_by } = answer
     return html`${changed_at === null ? nothing : html`<p class="intro">Set by ${changed_by} on ${dateWords(dateOf(changed_at, Intl.DateTimeFormat().resolvedOptions().timeZone))}.</p>`}
       <ul class="policies">

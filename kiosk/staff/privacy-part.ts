@@ -1,4 +1,4 @@
-/** What the parts of the privacy page share: they ask, show what came, and say what went wrong. Knows no question and no answer. */
+/** What the privacy officer's screens share: they ask, show what came, and say what went wrong. Knows no question and no answer. */
 import { LitElement, css, nothing, type TemplateResult } from 'lit'
 import { state } from 'lit/decorators.js'
 import { isSignedOut } from '../sync/office.ts'
@@ -10,10 +10,6 @@ export abstract class PrivacyPart<Known> extends LitElement {
   static override styles = [
     look,
     css`
-      .intro {
-        margin: var(--space-2) 0 var(--space-4);
-        max-width: 44rem;
-      }
       .scroll {
         overflow-x: auto;
       }
@@ -75,6 +71,12 @@ export abstract class PrivacyPart<Known> extends LitElement {
     await this.attempt(async () => (this.known = await this.ask()))
   }
 
+  /** As `load`, for a person who waits for it: what went wrong before leaves the screen at once. */
+  protected readonly again = (): Promise<void> => {
+    this.problem = undefined
+    return this.load()
+  }
+
   /** @returns whether it went well; what went wrong is on the screen. */
   protected async attempt(work: () => Promise<unknown>): Promise<boolean> {
     this.busy = true
@@ -91,7 +93,7 @@ export abstract class PrivacyPart<Known> extends LitElement {
     }
   }
 
-  protected shown(): (TemplateResult | typeof nothing)[] {
-    return [problemNote(this.problem, this.load), this.known === undefined ? (this.problem === undefined ? waiting('Loading…') : nothing) : this.show(this.known)]
+  protected shown(meanwhile = 'Loading…'): (TemplateResult | typeof nothing)[] {
+    return [problemNote(this.problem, this.again), this.known === undefined ? (this.problem === undefined ? waiting(meanwhile) : nothing) : this.show(this.known)]
   }
 }

@@ -22,10 +22,6 @@ export class RoomList extends LitElement {
   static override styles = [
     look,
     css`
-      .intro {
-        margin: 0.5rem 0 1rem;
-        max-width: 44rem;
-      }
       ul {
         display: grid;
         gap: 0.75rem;

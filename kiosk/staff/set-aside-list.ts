@@ -17,15 +17,6 @@ export class SetAsideList extends LitElement {
   static override styles = [
     look,
     css`
-      .back {
-        display: inline-flex;
-        align-items: center;
-        min-height: var(--touch);
-      }
-      .intro {
-        margin: var(--space-2) 0 var(--space-4);
-        max-width: 44rem;
-      }
       ul {
         display: grid;
         gap: var(--space-3);

@@ -70,7 +70,7 @@ export class StaffPage extends SignedInPage {
       case 'recognition':
         return html`<recognition-overview .session=${session}></recognition-overview>`
       case 'audit':
-        return html`<audit-list .session=${session}></audit-list>`
+        return session.role === 'privacy' ? html`<audit-list></audit-list>` : html`<h1>Audit</h1><p class="note">The audit log is for the privacy officer: sign in as one.</p>`
       case 'rooms':
         return html`<room-list .session=${session}></room-list>`
       case 'kiosks':
