@@ -19,7 +19,8 @@ export interface SavedRoster {
  * How a roster lies on the disk. The key cannot be exported from the browser; one who holds the disk holds both.
  *
  * [Note: A sealed roster is a file] Chromium keeps what was overwritten in its log, keys in the clear among it, until it compacts,
- * perhaps never. A Blob it keeps as a file of its own, which it removes as soon as nothing refers to it: a key of the past has nothing left to open.
+ * perhaps never. A Blob it keeps as a file of its own, which it removes once neither the storage nor the page's memory refers to it, and at
+ * its next start for certain: a key of the past has nothing left to open.
  */
 export interface SealedRoster {
   key: CryptoKey
