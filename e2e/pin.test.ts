@@ -279,17 +279,20 @@ describe('a face that is not sure', () => {
     expect(await told(page)).toHaveLength(asks.reduce((sum, { candidates }) => sum + candidates.length + 1, 0))
   })
 
-  test('finds every answer on the screen, large enough to touch, and none of them over the picture', async () => {
+  test.for([{ width: 640, height: 480 }, { width: 1280, height: 720 }])('finds every answer in sight, large enough to touch, and none of them over the picture of $width x $height', async (frameSize) => {
     const page = await openScreen()
     for (const size of SIZES) {
       await page.setViewportSize(size)
       for (const ask of asks) {
-        await show(page, lessonWith({ ask }))
+        await show(page, lessonWith({ ask, frameSize }))
+        const card = await page.locator('ask-card').boundingBox()
         const picture = await page.locator('live-stage').boundingBox()
         for (const button of await page.locator('ask-card button').all()) {
           const box = await button.boundingBox()
-          expect(box && picture).toBeTruthy()
-          if (!box || !picture) continue
+          expect(box && picture && card).toBeTruthy()
+          if (!box || !picture || !card) continue
+          // Nothing is below the card's edge, to be found by who scrolls.
+          expect(box.y + box.height).toBeLessThanOrEqual(card.y + card.height)
           expect(Math.min(box.width, box.height)).toBeGreaterThanOrEqual(48)
           expect(box.y + box.height).toBeLessThanOrEqual(size.height)
           expect(box.x >= picture.x + picture.width || box.y >= picture.y + picture.height).toBe(true)

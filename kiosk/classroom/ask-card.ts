@@ -37,7 +37,7 @@ export class AskCardElement extends LitElement {
     const [only] = candidates
     const one = candidates.length === 1 && only
     return html`
-      <section role="group" aria-labelledby="question">
+      <section class=${one ? '' : 'many'} role="group" aria-labelledby="question">
         <h2 id="question" aria-live="polite">${one ? html`Are you <bdi>${one.name}</bdi>?` : 'Who are you?'}</h2>
         ${candidates.length < MOST_NAMES ? html`<p>${needs === 'pin' ? 'Please prove it by PIN.' : 'Not quite sure: please tap.'}</p>` : ''}
         <div class="answers">${repeat(
@@ -118,8 +118,32 @@ export class AskCardElement extends LitElement {
       .name {
         flex: 1;
       }
+      .no span {
+        white-space: nowrap;
+      }
       button:active {
         transform: scale(0.98);
+      }
+      /* Every answer in sight beside a wide picture on a small screen, the last one too. */
+      @media (orientation: landscape) and (max-height: 34rem) {
+        section {
+          gap: 0.3rem;
+          padding: 0.4rem 0.7rem;
+        }
+        .many h2 {
+          font-size: 1.3rem;
+          line-height: 1.1;
+        }
+        .many .answers {
+          gap: 0.3rem;
+        }
+        .many button {
+          padding: 0 0.6rem;
+          line-height: 1.1;
+        }
+        .many p {
+          display: none;
+        }
       }
       @media (orientation: portrait) {
         .answers {

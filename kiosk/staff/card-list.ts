@@ -36,6 +36,7 @@ export class CardList extends CourseStudents {
           width: 85.6mm;
           height: 54mm;
           padding: 4mm;
+          overflow: hidden;
         }
         .slips .code {
           width: 40mm;
@@ -45,6 +46,8 @@ export class CardList extends CourseStudents {
           font-size: 14pt;
           line-height: 1.15;
           overflow-wrap: anywhere;
+          max-height: 5lh;
+          overflow: hidden;
         }
         .slips span {
           display: block;
