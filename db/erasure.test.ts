@@ -164,13 +164,16 @@ describe('erasure', () => {
     expect([...known].sort()).toEqual(held.sort())
   })
 
+  /** The kiosk that made the mark keeps it beside the student's id. */
+  const MARK_ID_OF: Record<string, string> = { S020: '0195c1f0-0000-7000-8000-000000000020', S021: '0195c1f0-0000-7000-8000-000000000021' }
+
   async function fillLife(id: string): Promise<void> {
     await db.sql`UPDATE students SET first_name = 'Annabel', last_name = 'Quist', email = 'annabel.quist@school.example' WHERE student_id = ${id}`
     await saveConsent(db, id, { ...AGREED, statement: 'Annabel Quist agrees to her face', given_by: 'Mother Quist' }, NOW)
     await enrol(id)
     await savePin(db, id, '4711', NOW)
     await saveCard(db, id, id.repeat(8), NOW)
-    await markIn(id)
+    await insertMarks(db, [{ student_id: id, course_id: 'CS205', timestamp: NOW.toISOString(), confidence: 0.8, device_id: 'pi-lab301', mark_id: MARK_ID_OF[id] }], NOW)
     await insertMarks(db, [{ student_id: id, course_id: 'NONE', timestamp: NOW.toISOString(), confidence: 0.8, device_id: 'pi-lab301' }], NOW)
     const { lessons } = await lessonsOn(db, undefined, NOW)
     const past = lessons.find(({ room_id, ends_at }) => room_id === 'LAB-301' && Date.parse(ends_at) <= NOW.getTime())!
@@ -182,6 +185,7 @@ describe('erasure', () => {
 
   test('of a person: nothing that names them is left in any table but the audit log, and the registers keep their lessons under a name that leads to nobody', async () => {
     await fillLife('S020')
+    expect(await rows('attendance_logs', MARK_ID_OF['S020'] ?? '')).toBe(1)
     const { lessons } = await lessonsOn(db, undefined, NOW)
     const on = lessons.find(({ room_id, starts_at, ends_at }) => room_id === 'LAB-301' && Date.parse(starts_at) <= NOW.getTime() && NOW.getTime() < Date.parse(ends_at))!
     const before = await register(db, on.held_on, on.lesson_id, NOW)
@@ -200,7 +204,7 @@ describe('erasure', () => {
     expect(await erase(db, 'S020', { scope: 'person', marks: 'pseudonym' }, later(1), 'account:privacy')).toEqual({ outcome: 'unknown_student' })
     for (const { table } of await everyTable()) {
       if (table === 'audit_log') continue
-      for (const trace of ['S020', 'Annabel', 'Quist', 'annabel']) expect(await rows(table, trace), `${trace} in ${table}`).toBe(0)
+      for (const trace of ['S020', 'Annabel', 'Quist', 'annabel', MARK_ID_OF['S020'] ?? '']) expect(await rows(table, trace), `${trace} in ${table}`).toBe(0)
     }
     expect((await students(db)).some(({ first_name }) => first_name === 'Erased')).toBe(false)
     const made = (await certificates(db, later(1))).find(({ kind }) => kind === 'person')

@@ -9,6 +9,7 @@ import type postgres from 'postgres'
 import type { Database } from './connect.ts'
 import { ensureStudentKey } from './keyring.ts'
 import type { Keyring } from './keyring.ts'
+import { holdPolicy } from './policy.ts'
 import { iso } from './registers.ts'
 import { openFace, openTemplate, sealFace } from './sealed-templates.ts'
 import type { TurnedTemplate } from './sealed-templates.ts'
@@ -27,6 +28,7 @@ const inOrder = (one: string, other: string): [string, string] => (one < other ?
  * saves templates takes this lock before it reads any, and keeps it until its transaction ends.
  */
 export async function lockComparisons(sql: postgres.TransactionSql): Promise<void> {
+  await holdPolicy(sql)
   await sql`SELECT pg_advisory_xact_lock(hashtext('fastrackai.compare_faces'))`
 }
 

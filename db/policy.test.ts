@@ -97,6 +97,8 @@ describe('the policy', () => {
     await savePolicy(db, 'default', BY)
     for (let round = 0; round < 15; round++) {
       await savePolicy(db, 'default', BY)
+      // Every other time there is something to be replaced, whose rows both want.
+      if (round % 2 === 0) await Promise.all(['S001', 'S002', 'S003'].map((id, i) => enrol(id, 10 * i)))
       const writes = ['S001', 'S002', 'S003'].map((id, i) => enrol(id, 10 * i).catch((error: unknown) => String(error)))
       await new Promise((resolve) => setTimeout(resolve, round))
       const [said] = await Promise.all([savePolicy(db, 'no-biometrics', BY), ...writes])

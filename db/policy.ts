@@ -3,6 +3,7 @@
  * erases what there is in the same transaction, the database keeps by triggers, whoever writes: migrations/0016_policy.sql.
  */
 import type { PolicyAnswer, SchoolPolicy } from '#contract/policy'
+import type postgres from 'postgres'
 import type { Database } from './connect.ts'
 import { iso } from './registers.ts'
 import { storable } from './storable.ts'
@@ -42,4 +43,12 @@ export async function savePolicy(db: Database, policy: SchoolPolicy, { by, now }
     await sql`UPDATE school SET policy = ${policy}, policy_changed_at = ${now.toISOString()}::timestamptz, policy_changed_by = ${storable(by)}`
     return { before: before.policy, after: policy, erased: policy === 'no-biometrics' ? before.students : 0 }
   }) as Promise<PolicyChange | undefined>
+}
+
+/**
+ * Nobody sets the policy until this transaction ends. The triggers take this lock too, but only as they come upon a row: who has locked rows of faces by
+ * then waits for whoever sets the policy, who waits for those rows to erase them. So it is taken before any of them.
+ */
+export async function holdPolicy(sql: postgres.TransactionSql): Promise<void> {
+  await sql`SELECT pg_advisory_xact_lock_shared(policy_lock())`
 }

@@ -11,6 +11,7 @@ import { byteaArray, KeyringRefused, newSeed, rotationOf, textArray } from './ke
 import type { Keyring } from './keyring.ts'
 import { lockComparisons } from './look-alikes.ts'
 import { keepComparisons, lockKeyring } from './open-keyring.ts'
+import { holdPolicy } from './policy.ts'
 import { openFace, openTemplate, sealFace, sealTemplate } from './sealed-templates.ts'
 
 const ROWS_AT_ONCE = 500
@@ -67,11 +68,14 @@ export async function rewrap(db: Database, keyring: Keyring): Promise<{ students
       return key ? [{ ...row, fresh: keyring.wrapKey(row.student_id, key) }] : []
     })
     // A student who was erased, or enrolled again, meanwhile has no key or another one: theirs stays as it is.
-    const { count } = await db.sql`
-      UPDATE keyring.students k SET wrapped = u.fresh
-      FROM unnest(${textArray(done.map((row) => row.student_id))}::text::text[], ${byteaArray(done.map((row) => row.wrapped))}::text::bytea[], ${byteaArray(done.map((row) => row.fresh))}::text::bytea[]) AS u (student_id, old, fresh)
-      WHERE k.student_id = u.student_id AND k.wrapped = u.old`
-    students += count
+    students += (await db.sql.begin(async (sql) => {
+      await holdPolicy(sql)
+      const { count } = await sql`
+        UPDATE keyring.students k SET wrapped = u.fresh
+        FROM unnest(${textArray(done.map((row) => row.student_id))}::text::text[], ${byteaArray(done.map((row) => row.wrapped))}::text::bytea[], ${byteaArray(done.map((row) => row.fresh))}::text::bytea[]) AS u (student_id, old, fresh)
+        WHERE k.student_id = u.student_id AND k.wrapped = u.old`
+      return count
+    })) as number
   }
   if (unknown.length > 0) throw new KeyringRefused(`the keys of ${unknown.length} students (${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ', …' : ''}) were left as they are: ${UNKNOWN_KEY}`)
   return { students, rotations }

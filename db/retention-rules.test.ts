@@ -93,3 +93,36 @@ test('the daily round applies them once a day, for one server of several, from t
   expect(told()).toEqual([['retention_applied', 'templates']])
   expect(await withTemplates()).not.toContain('S004')
 })
+
+test('of a student\'s templates the newest counts, and a student who takes no course yet has as long as one who left', async () => {
+  await saveRetentionRule(db, { kind: 'templates', days: 396 }, NOW, 'account:privacy')
+  await enrol('S005', daysOn(20_000))
+  await saveTemplates(db, KEYRING, 'S005', [{ model: 'faceres-1024-r1', embedding: Array.from({ length: 1_024 }, (_, i) => (i === 5 ? 1 : 0)) }], daysOn(20_300), { levels: LIKENESS_LEVELS })
+  await db.sql`INSERT INTO students (student_id, first_name, last_name) VALUES ('S100', 'New', 'Student')`
+  await enrol('S100', daysOn(20_400))
+  const left = async (days: number): Promise<{ student_id: string; n: number }[]> => {
+    await apply(days)
+    return db.sql<{ student_id: string; n: number }[]>`SELECT student_id, count(*)::integer AS n FROM templates GROUP BY 1 ORDER BY 1`
+  }
+  expect(await left(20_429)).toEqual([{ student_id: 'S005', n: 2 }, { student_id: 'S100', n: 1 }])
+  expect(await left(20_431)).toEqual([{ student_id: 'S005', n: 2 }])
+  expect(await left(20_695)).toEqual([{ student_id: 'S005', n: 2 }])
+  expect(await left(20_697)).toEqual([])
+})
+
+test('what still has its use stays, however old it is: a session that opens, a record that nobody has decided about, an alarm that nobody has closed', async () => {
+  const [at, over, long] = [daysOn(21_000), daysOn(20_998), daysOn(20_000)].map((date) => date.toISOString()) as [string, string, string]
+  const alive = new Date(daysOn(21_000).getTime() + 3_600_000).toISOString()
+  await db.sql`INSERT INTO sessions (token_sha256, account_id, expires_at) SELECT sha256(e::text::bytea), (SELECT min(account_id) FROM accounts), e FROM (VALUES (${over}::timestamptz), (${alive}::timestamptz)) s (e)`
+  await db.sql`
+    INSERT INTO set_aside (record_sha256, record, code, reason, first_at, last_at, closed_at, closed_by, closed_as)
+    VALUES (sha256('open'), '{}', 'open', 'x', ${long}, ${long}, NULL, NULL, NULL), (sha256('closed'), '{}', 'closed', 'x', ${long}, ${long}, ${long}, 'office', 'dismissed')`
+  await db.sql`
+    INSERT INTO device_alarms (device_id, kind, store_id, raised_at, closed_at, closed_by)
+    VALUES ('pi-lab301', 'storage_replaced', gen_random_uuid(), ${long}, NULL, NULL), ('pi-lab301', 'marks_missing', gen_random_uuid(), ${long}, ${long}, 'office')`
+  const erased = await apply(21_000)
+  for (const kind of ['sessions', 'set_aside', 'alarms']) expect(erased.filter((of) => of.kind === kind), kind).toMatchObject([{ rows: 1 }])
+  expect(await db.sql`SELECT expires_at > ${at}::timestamptz AS alive FROM sessions`).toEqual([{ alive: true }])
+  expect(await db.sql`SELECT code FROM set_aside`).toEqual([{ code: 'open' }])
+  expect(await db.sql`SELECT kind FROM device_alarms`).toEqual([{ kind: 'storage_replaced' }])
+})

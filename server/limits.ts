@@ -137,7 +137,7 @@ export function createLimits(o: { perMinute: number; shared?: SharedCount | unde
         window.unsettled += 1
         settleSoon(window, limit)
       }
-      return { allowed, limit, left: Math.max(0, limit - before - 1), resetSeconds: Math.max(1, Math.ceil((window.endsAt - at) / 1000)) }
+      return { allowed, limit, left: Math.max(0, limit - before - 1), resetSeconds: Math.max(1, Math.ceil(Math.round(window.endsAt - at) / 1000)) }
     },
   }
 }
