@@ -6,6 +6,8 @@ import { createLimits, sharedCount } from './limits.ts'
 import type { SharedCount } from './limits.ts'
 import { connectRedis } from './redis.ts'
 import type { QueueRedis } from './redis.ts'
+import { byCookie, signedIn } from './throwaway-people.ts'
+import type { ThrowawayPerson } from './throwaway-people.ts'
 import { noRedis, startThrowawayRedis } from './throwaway-redis.ts'
 import { asked, startThrowawaySchool } from './throwaway-school.ts'
 import type { ThrowawaySchool } from './throwaway-school.ts'
@@ -131,8 +133,10 @@ describe('the app', () => {
     const refused = await schedule()
     expect(refused.status).toBe(429)
     expect(refused.headers.get('content-type')).toMatch(/^application\/problem\+json/)
-    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(50)
-    expect(refused.headers.get('ratelimit')).toMatch(/^"device";r=0;t=\d+$/)
+    const wait = Number(refused.headers.get('retry-after'))
+    expect(wait).toBeGreaterThan(50)
+    expect(wait, 'seconds of a window of one minute').toBeLessThanOrEqual(60)
+    expect(refused.headers.get('ratelimit')).toBe(`"device";r=0;t=${wait}`)
     expect(refused.headers.get('content-security-policy')).toContain("default-src 'none'")
     expect(Problem.parse(await refused.json())).toMatchObject({ code: 'too_many_requests', status: 429 })
     expect((await app.request('/api/v1/kiosks', asked(school.apiKey))).headers.get('ratelimit')).toMatch(/^"script";r=49;/)
@@ -145,6 +149,15 @@ describe('the app', () => {
     expect((await from('203.0.113.9')).status).toBe(429)
     expect((await from('203.0.113.10')).status).toBe(401)
     expect((await from('203.0.113.9', school.apiKey)).status, 'the same address, with a key').toBe(200)
+  })
+
+  it('counts each person for themself, whatever address they share', async () => {
+    const one = await signedIn(school, { username: 'maria', role: 'teacher' })
+    const other = await signedIn(school, { username: 'olga', role: 'teacher' })
+    const list = async ({ cookie }: ThrowawayPerson): Promise<number> => (await app.request('/api/v1/students', byCookie(cookie))).status
+    for (let i = 0; i < 5; i++) expect(await list(one)).toBe(200)
+    expect(await list(one)).toBe(429)
+    expect(await list(other)).toBe(200)
   })
 
   it('never limits what tells whether it lives, nor the app’s own files', async () => {

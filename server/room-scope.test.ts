@@ -72,13 +72,17 @@ describe('a kiosk', () => {
     expect(outcomes(await send('pi-moving', 'm'.repeat(43), record()))).toEqual(['other_room'])
   })
 
-  it('still brings what it made in a lesson that has been moved to another room since', async () => {
+  it('still brings what it made in a lesson that has been moved to another room since, for a month', async () => {
     // One that nothing was recorded of yet: what was recorded stays where it was.
     const [later] = await school.db.sql<{ schedule_id: string; course_id: string }[]>`SELECT schedule_id, course_id FROM schedules WHERE classroom_id = 'LAB-301' AND day_of_week = 1 AND start_time = '08:00'`
     await school.db.sql`UPDATE schedules SET classroom_id = 'HALL-1' WHERE schedule_id = ${later?.schedule_id ?? ''}`
     await school.db.sql`UPDATE rooms_before SET until = ${NOW.toISOString()}::timestamptz`
     const moved = (): object => record({ course_id: later?.course_id, lesson_id: later?.schedule_id, timestamp: '2026-11-23T07:05:00Z' })
     expect(outcomes(await send('pi-lab301', school.deviceKey, moved()))).toEqual(['stored'])
+    expect(outcomes(await send('pi-hall', HALL, moved()))).toEqual(['stored'])
+    await school.db.sql`UPDATE rooms_before SET until = ${'2026-10-01T00:00:00Z'}::timestamptz`
+    forgetWhatWasFound()
+    expect(outcomes(await send('pi-lab301', school.deviceKey, moved()))).toEqual(['other_room'])
     expect(outcomes(await send('pi-hall', HALL, moved()))).toEqual(['stored'])
   })
 

@@ -184,6 +184,14 @@ describe('a second factor', () => {
     expect((await signIn('paula', password, codeAt(secret, now))).status).toBe(200)
   })
 
+  it('is taken from a phone whose clock is one code off, either way, and no further', async () => {
+    const { password, secret } = await withFactor('olivia')
+    later()
+    const withClockOff = async (seconds: number): Promise<number> => (await signIn('olivia', password, codeAt(secret, new Date(now.getTime() + seconds * 1000)))).status
+    expect([await withClockOff(-60), await withClockOff(60)]).toEqual([401, 401])
+    expect([await withClockOff(-30), await withClockOff(30)]).toEqual([200, 200])
+  })
+
   it('takes the code that confirmed it once more for nothing', async () => {
     const { password, secret } = await withFactor('petra')
     expect((await signIn('petra', password, codeAt(secret, now))).status).toBe(401)

@@ -45,6 +45,10 @@ describe('marks that are asked about', () => {
     const [one, two, three] = await checks()
     if (!one || !two || !three) throw new Error('fewer than three were drawn')
     expect(await accuracyNow(school.db, NOW)).toBeUndefined()
+    // The same row of the timetable a week ago is another lesson.
+    await school.db.sql`
+      INSERT INTO attendance_logs (student_id, course_id, "timestamp", confidence, lesson_id, held_on, received_at, method)
+      SELECT s, ${lesson.course_id}, ${lesson.starts_at}::timestamptz - interval '7 days', 0.9, ${lesson.lesson_id}, ${lesson.held_on}::date - 7, ${NOW.toISOString()}::timestamptz, 'face' FROM unnest('{S013,S014}'::text[]) s`
     const answered = MarkChecks.parse(await (await ask(path, { student_id: one.student_id, answer: 'yes' })).json())
     expect(answered.checks.find(({ student_id }) => student_id === one.student_id)?.answer).toBe('yes')
     await ask(path, { student_id: two.student_id, answer: 'no' })

@@ -99,7 +99,9 @@ describe('the school\'s own login, a real provider', () => {
   let issuer: string
   const people: Record<string, Record<string, unknown>> = {
     maria: { email: 'maria@school.example', email_verified: true, roles: ['teacher'] },
-    unverified: { email: 'maria@school.example', email_verified: false, roles: ['office'] },
+    unverified: { email: 'nora@school.example', email_verified: false, roles: ['office'] },
+    unsaid: { email: 'nora@school.example', roles: ['office'] },
+    nora: { email: 'nora@school.example', email_verified: true, roles: ['teacher'] },
     stranger: { email: 'stranger@elsewhere.example', email_verified: true, roles: ['office'] },
     again: { email: 'maria@school.example', email_verified: true, roles: ['teacher'] },
     tom: { email: 'tom@school.example', email_verified: true, roles: ['staff', 'teacher'] },
@@ -183,12 +185,16 @@ describe('the school\'s own login, a real provider', () => {
     await signedIn(school, { username: 'lena', role: 'teacher', email: 'lena@school.example' })
     people['lena'] = { email: 'lena@school.example', email_verified: true, roles: ['teacher'] }
     await school.db.sql`UPDATE accounts SET disabled_at = now() WHERE username = 'lena'`
-    for (const [login, fault] of [['stranger', 'no_account'], ['unverified', 'no_account'], ['lena', 'disabled']] as const) {
+    await signedIn(school, { username: 'nora', role: 'teacher', email: 'nora@school.example' })
+    for (const [login, fault] of [['stranger', 'no_account'], ['unverified', 'no_account'], ['unsaid', 'no_account'], ['lena', 'disabled']] as const) {
       const of = browser()
       const landed = await of.go(await throughProvider(of, at, login))
       expect(landed.headers.get('location'), login).toBe(`/office?sign-in=${fault}`)
       expect(of.cookies(at).has('fastrack_session'), login).toBe(false)
     }
+    // The address leads to an account that is open: who has it verified gets in.
+    const her = browser()
+    expect((await her.go(await throughProvider(her, at, 'nora'))).headers.get('location')).toBe('/office')
   })
 
   it('makes accounts only where a claim says what people are, and never one of the office', async () => {
@@ -256,6 +262,23 @@ describe('the school\'s own login', () => {
     provider = (_, response) => void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(described))
     expect((await browser().go(`${at}/api/v1/school-login`)).headers.get('location')).toContain(`${issuer}/auth?`)
   })
+})
+
+it('the school\'s own login waits ten minutes for whom it sent away, and no longer', async () => {
+  const issuer = await listening((_, response) => {
+    const described = { issuer, authorization_endpoint: `${issuer}/auth`, token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks`, response_types_supported: ['code'], subject_types_supported: ['public'], id_token_signing_alg_values_supported: ['RS256'] }
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(described))
+  })
+  let at = now()
+  const settings = { issuer, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET, scopes: 'openid', roleClaim: undefined, usernameClaim: undefined, redirectUri: `http://localhost${LOGIN_CALLBACK}` }
+  const login = openSchoolLogin(settings, school.parts.schoolKey.derive('oidc-state'), () => at)
+  const { to, kept } = await login.begin()
+  const declined = `?error=access_denied&state=${to.searchParams.get('state') ?? ''}`
+  const begun = at.getTime()
+  at = new Date(begun + 9.5 * 60_000)
+  await expect(login.finish(declined, kept)).rejects.toMatchObject({ fault: 'refused' })
+  at = new Date(begun + 10.5 * 60_000)
+  await expect(login.finish(declined, kept)).rejects.toMatchObject({ fault: 'too_late' })
 })
 
 describe('an ID token that is not right', () => {

@@ -163,11 +163,14 @@ describe('a kiosk’s key', () => {
 
   it('that was revoked opens nothing, nor does the one that was to follow it, until the kiosk is paired anew', async () => {
     const [old, next, fresh] = [keyOf(), keyOf(), keyOf()]
-    const { device_id } = await pairedBy((await made()).code, old)
+    const { code } = await made()
+    const { device_id } = await pairedBy(code, old)
+    expect(await pairedBy(code, old)).toMatchObject({ device_id })
     await rotate(old, next)
     expect((await ask(`kiosks/${device_id}/revoke`, {}, old)).status).toBe(403)
     expect(Kiosk.parse(await (await ask(`kiosks/${device_id}/revoke`, {})).json()).revoked_at).toBe(new Date(at).toISOString())
     expect([await schedule(old), await schedule(next), (await rotate(old, keyOf())).status]).toEqual([401, 401, 401])
+    expect((await trade(code, old)).status, 'the trade that it was paired by').toBe(404)
     expect((await ask('kiosks/pi-nowhere/revoke', {})).status).toBe(404)
     expect((await ask(`kiosks/${device_id}/want-key`, {})).status).toBe(409)
     await pairedBy((await made({ device_id })).code, fresh)
@@ -180,6 +183,8 @@ describe('a kiosk’s key', () => {
     await rotate(old, next)
     await school.stopDatabase()
     expect((await school.parts.devices.byKey(next))?.device_id).toBe(device_id)
+    // Nobody can be asked about the old one, and it is not believed for that.
+    await expect(school.parts.devices.byKey(old)).rejects.toThrow()
     await school.restartDatabase()
     await school.parts.devices.reload()
     expect(await schedule(next)).toBe(200)

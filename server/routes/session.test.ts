@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Session } from '#contract/people'
+import { createApp } from '../app.ts'
+import { byCookie } from '../throwaway-people.ts'
 import { asked, startThrowawaySchool } from '../throwaway-school.ts'
 import type { ThrowawaySchool } from '../throwaway-school.ts'
 
@@ -34,6 +36,12 @@ describe('signing in', () => {
 
   it('over TLS makes the cookie Secure', async () => {
     expect((await signIn('office', school.officePassword, { 'x-forwarded-proto': 'https' })).headers.get('set-cookie')).toContain('Secure')
+  })
+
+  it('where the school asks for it makes the cookie Secure whatever the proxy in front says', async () => {
+    const app = createApp({ ...school.parts, secureCookies: true })
+    const answer = await app.request(PATH, byCookie(undefined, 'POST', { username: 'office', password: school.officePassword }))
+    expect(answer.headers.get('set-cookie')).toMatch(/^fastrack_session=.* Secure/)
   })
 
   it('with a wrong password or name is refused with the same words', async () => {
