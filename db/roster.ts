@@ -173,9 +173,11 @@ async function facesOf(db: Database, keyring: Keyring | undefined, templateIds: 
   return { embeddings, rotations: [...rotations.values()].sort((a, b) => (a.model < b.model ? -1 : 1)) }
 }
 
-/** For the wire. */
+/** For the wire. A plain loop: Array.from with a function takes six times as long, for each of a room's 50,000 numbers. */
 function rounded(embedding: Float32Array): number[] {
   const scale = 10 ** DECIMALS
+  const numbers = Array<number>(embedding.length)
   // + 0 turns the -0 that rounding makes into 0.
-  return Array.from(embedding, (value) => Math.round(value * scale) / scale + 0)
+  for (let at = 0; at < embedding.length; at += 1) numbers[at] = Math.round(embedding[at]! * scale) / scale + 0
+  return numbers
 }
