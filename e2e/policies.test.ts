@@ -125,8 +125,13 @@ async function typePin(page: Page, { pin, name }: { pin: string; name: string })
 
 /** As a scanner types: quickly, and Enter after it. In small letters as well, with the caps lock on. */
 async function scan(page: Page, text: string): Promise<void> {
-  await page.keyboard.type(text, { delay: 4 })
-  await page.keyboard.press('Enter')
+  const keyboard = await page.context().newCDPSession(page)
+  // Each key has the time at which a scanner would have typed it, as the kernel of a Pi stamps it: on a busy machine they get here much later.
+  const from = Date.now() / 1000
+  for (const [at, key] of [...text, 'Enter'].entries()) {
+    await keyboard.send('Input.dispatchKeyEvent', { type: 'keyDown', key, ...(key === 'Enter' ? {} : { text: key }), timestamp: from + at * 0.004 })
+  }
+  await keyboard.detach()
 }
 
 /** Until the kiosk holds what the office has just set. */
