@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Secret, TOTP } from 'otpauth'
 import type { BrowserContext, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { launchChromium } from './chromium.ts'
 import { type School, clearOfTheBell, startSchool } from './school.ts'
@@ -25,6 +25,9 @@ afterAll(async () => {
   await context?.close()
   await school?.stop()
 })
+
+// What it looked like says more than which button was not there.
+beforeEach(({ onTestFailed }) => onTestFailed(async () => console.log(page.url(), await page.locator('body').ariaSnapshot())))
 
 async function type(name: string, password: string): Promise<void> {
   await page.goto(`${school.url}/office`)
