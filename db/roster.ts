@@ -14,7 +14,7 @@ import { openTemplate } from './sealed-templates.ts'
 /** The cable may be pulled now: so many hours ahead are always known, and the whole of the school's day. */
 const HOURS_AHEAD = 12
 /** Embeddings travel rounded to so many decimals: 2 kB a template instead of 4, and a cosine moves by less than 1e-4. */
-const DECIMALS = 5
+export const EMBEDDING_DECIMALS = 5
 
 /** A schedule without what the server itself adds: its clock, and the settings that are the same for all rooms. */
 export type RoomSchedule = Omit<Schedule, 'now' | 'settings'> & { liveness: LivenessPolicy; policy: SchoolPolicy }
@@ -175,7 +175,7 @@ async function facesOf(db: Database, keyring: Keyring | undefined, templateIds: 
 
 /** For the wire. A plain loop: Array.from with a function takes six times as long, for each of a room's 50,000 numbers. */
 function rounded(embedding: Float32Array): number[] {
-  const scale = 10 ** DECIMALS
+  const scale = 10 ** EMBEDDING_DECIMALS
   const numbers = Array<number>(embedding.length)
   // + 0 turns the -0 that rounding makes into 0.
   for (let at = 0; at < embedding.length; at += 1) numbers[at] = Math.round(embedding[at]! * scale) / scale + 0

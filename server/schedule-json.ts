@@ -1,16 +1,16 @@
 /**
- * A schedule as JSON. All but a few of its bytes are embeddings, some 50,000 numbers of five decimals for a room's day, and at the bell every room
+ * A schedule as JSON. All but a few of its bytes are embeddings, some 50,000 numbers of a few decimals for a room's day, and at the bell every room
  * asks: written digit by digit they take half the time of `JSON.stringify`, which looks for the shortest form of each. Knows no request.
  */
 import type { Schedule } from '#contract/schedule'
+import { EMBEDDING_DECIMALS as DECIMALS } from '../db/roster.ts'
 
-const DECIMALS = 5
 const SCALE = 10 ** DECIMALS
 /** "-0.12345," */
 const MOST_BYTES = DECIMALS + 4
 const [COMMA, MINUS, POINT, ZERO] = [0x2c, 0x2d, 0x2e, 0x30]
 
-/** @param schedule its embeddings rounded to five decimals, each below 1 in size or written as it is. What JSON.parse makes of it is what it makes of JSON.stringify's. */
+/** @param schedule its embeddings rounded to EMBEDDING_DECIMALS, each below 1 in size or written as it is. What JSON.parse makes of it is what it makes of JSON.stringify's. */
 export function scheduleJson(schedule: Schedule): string {
   const written: string[] = []
   const rest = JSON.stringify(schedule, (key, value: unknown) => (key === 'embedding' && Array.isArray(value) ? String(written.push(numbers(value as number[])) - 1) : value))

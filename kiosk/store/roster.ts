@@ -70,7 +70,9 @@ export async function seal(roster: SavedRoster): Promise<SealedRoster> {
 export async function unseal({ key, iv, sealed }: SealedRoster): Promise<SavedRoster | undefined> {
   let saved: SavedRoster
   try {
-    saved = JSON.parse(new TextDecoder().decode(await crypto.subtle.decrypt({ name: 'AES-GCM', iv }, key, await new Blob([sealed]).arrayBuffer()))) as SavedRoster
+    // From an app before this one it is no Blob yet.
+    const bytes = await new Blob([sealed]).arrayBuffer()
+    saved = JSON.parse(new TextDecoder().decode(await crypto.subtle.decrypt({ name: 'AES-GCM', iv }, key, bytes))) as SavedRoster
   } catch {
     return undefined
   }
