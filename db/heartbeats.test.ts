@@ -254,6 +254,33 @@ describe('of a storage that was wiped', () => {
     await saveHeartbeat(db, { device_id: 'pi-lab301', store: told(next) }, new Date(NOW.getTime() + MINUTE_MS))
     expect(await alarms()).toEqual([{ kind: 'storage_replaced', store_id: fresh.store_id, marks: 0 }])
   })
+
+  test('the office is told of the one that is gone, however late its beats come', async () => {
+    // Each of the old one's beats comes after so many of the new one's, of which each later one draws a fence.
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 3 }), fc.integer({ min: 0, max: 3 }), async (overtakenBy, lost) => {
+        await forgetAll()
+        const [old, fresh] = [emptyDisk(), emptyDisk()]
+        old.made = lost
+        old.unsent = Array.from({ length: lost }, (_, i) => i + 1)
+        let minutes = 0
+        const beat = (disk: Disk) => saveHeartbeat(db, { device_id: 'pi-lab301', store: told(disk) }, new Date(NOW.getTime() + minutes++ * MINUTE_MS))
+        const late = overtakenBy.toSorted((a, b) => a - b)
+        for (let beats = 0; beats <= 5; beats += 1) {
+          for (const _ of late.filter((after) => after === beats)) {
+            expect(await beat(old)).toBe('kept')
+            answered(old, told(old))
+            draw(old)
+          }
+          expect(await beat(fresh)).toBe('kept')
+          answered(fresh, told(fresh))
+          draw(fresh)
+        }
+        expect(await alarms()).toEqual([{ kind: 'storage_replaced', store_id: old.store_id, marks: lost }])
+      }),
+      { numRuns: 30 },
+    )
+  }, 120_000)
 })
 
 test('marks that a kiosk let go of and that are not here are told with their number, once for each number', async () => {

@@ -6,7 +6,8 @@
  * 1. Lost marks. The kiosk says how many marks it ever made (`made`) and how many of them it still holds back (`unsent`). It lets go of
  *    a mark only after its final outcome was committed together with its number (marks.ts), and read the two figures before it sent them:
  *    so if `made - unsent` is more than the numbers received, marks are lost. Old news, repeated or out of order, says less and proves no more.
- * 2. An empty storage. A storage_id that never beat before, of a device that had another one: that one is gone.
+ * 2. An empty storage. A storage_id that never beat before, of a device that had another one: that one is gone. Where the last beat of
+ *    the old one was still under way, it is the other way about; the one that goes on beating is not the one that is gone.
  * 3. Two copies. See the contract's note "Two copies of one storage". What the storage must present next is `fence`, as drawn in the newest
  *    pair. A pair that the storage has presented before is a repetition (the answer was lost) or late; one that it has not, and that
  *    does not begin with `fence`, can only be another copy's. A pair that is no longer the newest may be late for as long as a request may be
@@ -158,6 +159,7 @@ async function saveStore(sql: postgres.TransactionSql, device_id: string, store:
       ORDER BY s.last_at DESC LIMIT 1
       ON CONFLICT (device_id, kind, store_id) WHERE closed_at IS NULL DO NOTHING`
   }
+  if (known.beaten && verdict === 'next') await nameTheOneThatIsGone(sql, device_id, store.store_id, receivedAt)
   const missing = store.made - store.unsent - known.received
   if (missing > 0) {
     // One that a person has closed comes back only when more are missing than they were told.
@@ -174,4 +176,21 @@ async function saveStore(sql: postgres.TransactionSql, device_id: string, store:
     WHERE a.device_id = ${device_id} AND a.closed_at IS NULL AND a.kind = 'storage_replaced'
       AND s.device_id = a.device_id AND s.store_id = a.store_id AND a.marks <> marks_lost(s.made, s.received)`
   return 'kept'
+}
+
+/**
+ * `store_id` goes on: an alarm that it is gone was raised by the other one's last beat, which came late, and is of that one. Nothing is under way for
+ * longer than LONGEST_LATE_MS; as long again is left for the one in use to be heard, should it have been the gone one whose beat came late twice.
+ */
+async function nameTheOneThatIsGone(sql: postgres.TransactionSql, device_id: string, store_id: string, receivedAt: Date): Promise<void> {
+  await sql`
+    UPDATE device_alarms a SET store_id = gone.store_id
+    FROM (
+      SELECT s.store_id FROM device_stores s
+      WHERE s.device_id = ${device_id} AND s.store_id <> ${store_id}
+        AND NOT EXISTS (SELECT FROM device_alarms b WHERE b.device_id = s.device_id AND b.kind = 'storage_replaced' AND b.store_id = s.store_id)
+      ORDER BY s.last_at DESC LIMIT 1
+    ) gone
+    WHERE a.device_id = ${device_id} AND a.kind = 'storage_replaced' AND a.store_id = ${store_id} AND a.closed_at IS NULL
+      AND a.raised_at >= ${new Date(receivedAt.getTime() - 2 * LONGEST_LATE_MS).toISOString()}::timestamptz`
 }

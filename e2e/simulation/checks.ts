@@ -4,7 +4,7 @@
  */
 import { OPENS_EARLY_MS } from '../../kiosk/attendance/lesson-clock.ts'
 import { nameOf } from './kiosk.ts'
-import type { Doubted, Life, Shown } from './kiosk.ts'
+import type { Life, Shown } from './kiosk.ts'
 import type { Plan, PlannedLesson } from './plan.ts'
 import type { RecordedMark, SchoolRecord } from './school.ts'
 
@@ -60,7 +60,8 @@ export interface Outcome {
   shown: Shown[]
   letGo: LetGo[]
   corrected: Corrected[]
-  doubted: Doubted[]
+  /** Marks that their kiosk has put a doubt beside. */
+  doubted: Shown[]
   wiped: Wiped[]
   /** The storage of which there were two, by device. The copy's own marks went with it. */
   copied: Map<string, string>
@@ -142,7 +143,13 @@ export function violationsOf(o: Outcome): Violation[] {
   sayAlarms(o, say)
 
   const doubts = new Set(record.doubts.map(keyOf))
-  for (const key of new Set(o.doubted.filter((each) => !isExcused(o, each)).map((each) => each.key))) if (byKey.has(key) && !doubts.has(key)) say('doubt', `the doubt of ${key} is not in the record`)
+  for (const doubted of o.doubted) {
+    if (isExcused(o, doubted)) continue
+    const kept = byId.get(doubted.mark.mark_id)
+    // Where it was put right and went into another one of that lesson, its doubt went along.
+    const places = kept ? [kept] : [byKey.get(keyOf(doubted.mark)), ...(doubted.sure ? [] : [inTrueLesson(o, doubted)])].filter((mark) => mark !== undefined)
+    if (places.length > 0 && !places.some((mark) => doubts.has(keyOf(mark)))) say('doubt', `the doubt of ${nameOf(doubted.mark)} at ${iso(doubted.at)} is not in the record`)
+  }
   return found
 }
 

@@ -17,6 +17,9 @@ const FOUND: [seed: number, what: string][] = [
   [11325, 'a kiosk doubted a mark that another one had made, and was wiped before it could say so'],
   [13344, 'a copy of a storage was first to send a mark whose time its maker had only guessed'],
   [11583, 'somebody appeared after a power cut, before the page had read its slow disk'],
+  [29478, 'the first beat of a storage that was wiped came after the first one of the storage that took its place'],
+  [36903, 'the first beat of a storage waited in the server until the one that took its place had beaten'],
+  [34379, 'a doubted mark was put right and went into the one of the lesson before, and its doubt with it'],
 ]
 
 let cluster: Cluster

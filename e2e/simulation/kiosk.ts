@@ -40,12 +40,6 @@ export interface Shown {
   storeId: string
 }
 
-/** A doubt that a kiosk has put beside its mark. */
-export interface Doubted extends Pick<Shown, 'kiosk' | 'storeId'> {
-  /** Date, lesson and student. */
-  key: string
-}
-
 export interface Life extends Owner {
   readonly number: number
   /** The longest round trip of what the server's clock was told by, ms. */
@@ -283,13 +277,13 @@ export class Kiosk {
   }
 
   /** A student stands before the kiosk and is known. */
-  appear(student: string, doubt: boolean, onDoubt: (doubted: Doubted) => void): void {
+  appear(student: string, doubt: boolean, onDoubt: (doubted: Shown) => void): void {
     const { life } = this
     if (!life) return
     this.o.time.after(0, life, () => void this.see(life, student, doubt ? onDoubt : undefined).catch((fault: unknown) => life.onFault?.(fault)))
   }
 
-  private async see(life: Life, student: string, onDoubt: ((doubted: Doubted) => void) | undefined): Promise<void> {
+  private async see(life: Life, student: string, onDoubt: ((doubted: Shown) => void) | undefined): Promise<void> {
     const since = this.o.time.now
     await this.choose(false)
     const { inLesson, schoolClock, store } = this
@@ -300,11 +294,11 @@ export class Kiosk {
     const { lesson } = inLesson
     this.tell(`${student} appears in ${lesson.held_on} ${lesson.lesson_id}: ${marked.kind}`)
     if (marked.kind !== 'marked') return
-    const storeId = this.disk.state.store_id
-    this.o.witness.shown({ kiosk: this.name, mark: marked.mark, since, at, sure, life, storeId })
+    const shown = { kiosk: this.name, mark: marked.mark, since, at, sure, life, storeId: this.disk.state.store_id }
+    this.o.witness.shown(shown)
     this.sync?.markAdded()
     if (!onDoubt || !(await store.saveDoubt(marked.mark, 'looks_like_a_picture'))) return
-    onDoubt({ key: `${lesson.held_on} ${lesson.lesson_id} ${student}`, kiosk: this.name, storeId })
+    onDoubt(shown)
     this.sync?.markAdded()
   }
 

@@ -15,7 +15,7 @@ import type { Corrected, LetGo, Violation, Wiped } from './checks.ts'
 import { createDisk } from './disk.ts'
 import type { Disk } from './disk.ts'
 import { Kiosk } from './kiosk.ts'
-import type { Doubted, Shown } from './kiosk.ts'
+import type { Shown } from './kiosk.ts'
 import type { Answered, Asked } from './network.ts'
 import { planOf } from './plan.ts'
 import type { Deed, Plan } from './plan.ts'
@@ -59,7 +59,7 @@ class World {
   private readonly shown: Shown[] = []
   private readonly letGo: LetGo[] = []
   private readonly corrected: Corrected[] = []
-  private readonly doubted: Doubted[] = []
+  private readonly doubted: Shown[] = []
   private readonly wiped: Wiped[] = []
   private readonly copied = new Map<string, { right: Kiosk; copy: Kiosk; store_id: string }>()
   private readonly changedCourses = new Set<string>()
