@@ -159,7 +159,7 @@ async function saveStore(sql: postgres.TransactionSql, device_id: string, store:
       ORDER BY s.last_at DESC LIMIT 1
       ON CONFLICT (device_id, kind, store_id) WHERE closed_at IS NULL DO NOTHING`
   }
-  if (known.beaten && verdict === 'next') await nameTheOneThatIsGone(sql, device_id, store.store_id, receivedAt)
+  if (known.beaten && verdict !== 'late') await nameTheOneThatIsGone(sql, device_id, store.store_id)
   const missing = store.made - store.unsent - known.received
   if (missing > 0) {
     // One that a person has closed comes back only when more are missing than they were told.
@@ -179,10 +179,10 @@ async function saveStore(sql: postgres.TransactionSql, device_id: string, store:
 }
 
 /**
- * `store_id` goes on: an alarm that it is gone was raised by the other one's last beat, which came late, and is of that one. Nothing is under way for
- * longer than LONGEST_LATE_MS; as long again is left for the one in use to be heard, should it have been the gone one whose beat came late twice.
+ * `store_id` goes on beating, so it is not the one that is gone: an alarm that says so was raised at a beat of the other one that came late. A late beat
+ * may also say so of the one in use, until that one beats again.
  */
-async function nameTheOneThatIsGone(sql: postgres.TransactionSql, device_id: string, store_id: string, receivedAt: Date): Promise<void> {
+async function nameTheOneThatIsGone(sql: postgres.TransactionSql, device_id: string, store_id: string): Promise<void> {
   await sql`
     UPDATE device_alarms a SET store_id = gone.store_id
     FROM (
@@ -191,6 +191,5 @@ async function nameTheOneThatIsGone(sql: postgres.TransactionSql, device_id: str
         AND NOT EXISTS (SELECT FROM device_alarms b WHERE b.device_id = s.device_id AND b.kind = 'storage_replaced' AND b.store_id = s.store_id)
       ORDER BY s.last_at DESC LIMIT 1
     ) gone
-    WHERE a.device_id = ${device_id} AND a.kind = 'storage_replaced' AND a.store_id = ${store_id} AND a.closed_at IS NULL
-      AND a.raised_at >= ${new Date(receivedAt.getTime() - 2 * LONGEST_LATE_MS).toISOString()}::timestamptz`
+    WHERE a.device_id = ${device_id} AND a.kind = 'storage_replaced' AND a.store_id = ${store_id} AND a.closed_at IS NULL`
 }

@@ -19,6 +19,7 @@ const FOUND: [seed: number, what: string][] = [
   [11583, 'somebody appeared after a power cut, before the page had read its slow disk'],
   [29478, 'the first beat of a storage that was wiped came after the first one of the storage that took its place'],
   [36903, 'the first beat of a storage waited in the server until the one that took its place had beaten'],
+  [13693, 'the last beat of a storage that was wiped came after the first one of the storage that took its place'],
   [34379, 'a doubted mark was put right and went into the one of the lesson before, and its doubt with it'],
 ]
 

@@ -86,6 +86,7 @@ export class Kiosk {
   private choosing = Promise.resolve()
   private pulledAt = 0
   private beatAt = 0
+  private beatAskedAt = 0
   fenced = false
 
   constructor(readonly o: KioskOptions) {
@@ -211,7 +212,10 @@ export class Kiosk {
         onHeard: ({ path }, answered, trip) => {
           const { status } = answered
           this.o.witness.heard(this, answered)
-          if (status === 200 && path === '/api/v1/heartbeat') this.beatAt = time.now
+          if (status === 200 && path === '/api/v1/heartbeat') {
+            this.beatAt = time.now
+            this.beatAskedAt = time.now - trip
+          }
           if ((status === 200 || status === 304) && path.startsWith('/api/v1/schedule')) this.pulledAt = time.now
           if (status !== 200 || path === '/api/v1/attendance') return
           life.longestTrip = Math.max(life.longestTrip, trip)
@@ -314,6 +318,11 @@ export class Kiosk {
 
   beatSince(at: number): boolean {
     return this.beatAt > at
+  }
+
+  /** A beat that was answered was sent since. */
+  beatAskedSince(at: number): boolean {
+    return this.beatAskedAt > at
   }
 
   get unsent(): number {

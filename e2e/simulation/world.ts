@@ -3,7 +3,9 @@
  * come to rest the promises are held against what is left.
  */
 import { createHash } from 'node:crypto'
+import type { Heartbeat } from '#contract/device'
 import type { SavedRoster } from '../../kiosk/store/store.ts'
+import type { Pace } from '../../kiosk/sync/pace.ts'
 import type { Intake } from '../../server/intake/intake.ts'
 import { IntakeFull } from '../../server/intake/intake.ts'
 import { bend } from './breaks.ts'
@@ -61,6 +63,8 @@ class World {
   private readonly corrected: Corrected[] = []
   private readonly doubted: Shown[] = []
   private readonly wiped: Wiped[] = []
+  /** When the school last heard a late beat of a storage that is gone, by device: until the next one of the storage in use it may take the one for the other. */
+  private readonly heardOfGone = new Map<string, number>()
   private readonly copied = new Map<string, { right: Kiosk; copy: Kiosk; store_id: string }>()
   private readonly changedCourses = new Set<string>()
   private readonly enrolled: Record<string, Set<string>>
@@ -180,8 +184,14 @@ class World {
       this.tell(`the school answers ${asked.method} ${asked.path.replace(/\?.*/, '')}: ${answer.status}`)
       if (answer.status === 500) this.fail('sound', `${asked.method} ${asked.path} was answered ${answer.text}`)
       if (asked.path.startsWith('/api/v1/schedule')) this.schedules.set(answer.headers, this.rosterOf(new URL(asked.path, 'http://school.example').searchParams.get('room_id') ?? ''))
+      if (asked.path === '/api/v1/heartbeat') this.noteGone(asked)
       hand(answer)
     }
+  }
+
+  private noteGone({ body = '' }: Asked): void {
+    const { device_id, store } = JSON.parse(body) as Heartbeat
+    if (this.wiped.some(({ store_id }) => store_id === store?.store_id)) this.heardOfGone.set(device_id, this.time.now)
   }
 
   /** What a room's kiosk may know now, reckoned apart from the server. */
@@ -371,12 +381,14 @@ class World {
   /** Every kiosk is rid of its marks, and has heard of everything that changed; of two copies one was taken away. */
   private rested(): boolean {
     const found = [...this.copied.values()].every(({ copy }) => !this.kiosks.includes(copy))
-    return this.healed && found && this.arrived.length === 0 && this.kiosks.every((kiosk) => !kiosk.fenced && kiosk.unsent === 0 && kiosk.pulledSince(this.plan.endsAt) && kiosk.beatSince(this.plan.endsAt))
+    const known = this.kiosks.every((kiosk) => kiosk.beatAskedSince(this.heardOfGone.get(kiosk.o.plan.device_id) ?? 0))
+    return this.healed && found && known && this.arrived.length === 0 && this.kiosks.every((kiosk) => !kiosk.fenced && kiosk.unsent === 0 && kiosk.pulledSince(this.plan.endsAt) && kiosk.beatSince(this.plan.endsAt))
   }
 
-  /** Two copies are told apart at a beat that comes too late to be one that was long under way, after one of them has drawn a fence; some kiosks here do both seldom. */
+  /** Two copies are told apart at a beat that comes too late to be one that was long under way, after one of them has drawn a fence; some kiosks here do both seldom. And a storage that took a gone one's place is known for it at its next beat. */
   private patience(): number {
-    return REST_MS + (this.copied.size > 0 ? Math.max(...this.plan.kiosks.map(({ pace }) => 2 * pace.beatEveryMs + pace.fenceEveryMs)) : 0)
+    const longest = (of: (pace: Pace) => number): number => Math.max(...this.plan.kiosks.map(({ pace }) => of(pace)))
+    return REST_MS + (this.copied.size > 0 ? longest((pace) => 2 * pace.beatEveryMs + pace.fenceEveryMs) : 0) + (this.wiped.length > 0 ? longest((pace) => pace.beatEveryMs) : 0)
   }
 
   private sayUnrested(): void {
@@ -385,6 +397,7 @@ class World {
       if (kiosk.fenced) this.fail('drains', `${kiosk.name} is still fenced ${minutes}`)
       else if (kiosk.unsent > 0) this.fail('drains', `${kiosk.name} still holds ${kiosk.unsent} unsent marks ${minutes}`)
       else if (!kiosk.pulledSince(this.plan.endsAt) || !kiosk.beatSince(this.plan.endsAt)) this.fail('drains', `${kiosk.name} has not asked for its roster or not beaten ${minutes}`)
+      else if (!kiosk.beatAskedSince(this.heardOfGone.get(kiosk.o.plan.device_id) ?? 0)) this.fail('drains', `${kiosk.name} has not beaten since the last late beat of its storage before ${minutes}`)
     }
   }
 
