@@ -35,20 +35,33 @@ const LONGEST_LATE_MS = 10 * 60_000
  * Keeps the newest heartbeat of the device, with what it proves, in one transaction. A beat of a kiosk that can mark whoever comes, sent while
  * the lesson that it names is on in the device's own room, also counts as watching that lesson.
  * `fenced`: two copies of its storage are in use, and nobody has said yet which is right; of such a beat nothing but that it came is kept.
+ * What waits for no answer is sent at once, in order: a school's kiosks beat all day.
  */
 export async function saveHeartbeat(db: Database, beat: Heartbeat, receivedAt: Date): Promise<'kept' | 'fenced'> {
+  const { device_id, store, lesson } = beat
   return db.sql.begin(async (sql) => {
     const at = receivedAt.toISOString()
-    // Locks the device: its heartbeats come one after the other.
-    const [device] = await sql<{ fenced: boolean }[]>`
-      UPDATE devices SET last_seen_at = greatest(last_seen_at, ${at}::timestamptz), last_heartbeat = ${storableJson(beat)}::text::jsonb
-      WHERE device_id = ${beat.device_id}
-      RETURNING fenced_at IS NOT NULL AS fenced`
+    const [[device], known] = await Promise.all([
+      // Locks the device: its heartbeats come one after the other. Sent first, so that what is known of its storage is read under the lock.
+      sql<{ fenced: boolean }[]>`
+        UPDATE devices SET last_seen_at = greatest(last_seen_at, ${at}::timestamptz), last_heartbeat = ${storableJson(beat)}::text::jsonb
+        WHERE device_id = ${device_id}
+        RETURNING fenced_at IS NOT NULL AS fenced`.execute(),
+      store && knownStore(sql, device_id, store.store_id),
+    ])
     if (!device) return 'kept'
     if (device.fenced) return 'fenced'
-    if (beat.store && (await saveStore(sql, beat.device_id, beat.store, receivedAt)) === 'copied') return 'fenced'
-    if (beat.roster_version !== undefined) await confirmForgotten(sql, beat.device_id, beat.roster_version, receivedAt)
-    if (beat.lesson && (await takesRegister(sql, beat))) await countWatching(sql, beat.device_id, beat.lesson, at)
+    const told = store && known && { store, known, verdict: judgeFences(known, store, receivedAt) }
+    if (told?.verdict === 'copied') {
+      await fence(sql, device_id, told.store.store_id, at)
+      return 'fenced'
+    }
+    const watches = lesson && (await takesRegister(sql, beat))
+    await Promise.all([
+      ...(told ? saveStore(sql, device_id, told, receivedAt) : []),
+      beat.roster_version !== undefined && confirmForgotten(sql, device_id, beat.roster_version, receivedAt),
+      watches && countWatching(sql, device_id, lesson, at),
+    ])
     return 'kept'
   }) as Promise<'kept' | 'fenced'>
 }
@@ -94,7 +107,9 @@ interface KnownFences {
 }
 
 /** `next`: the storage goes on; `again`: its newest pair once more; `late`: an older one; `copied`: no single storage can have presented it. */
-export function judgeFences(known: KnownFences, { fence, next_fence }: Pick<StoreState, 'fence' | 'next_fence'>, receivedAt: Date): 'next' | 'again' | 'late' | 'copied' {
+type Verdict = 'next' | 'again' | 'late' | 'copied'
+
+export function judgeFences(known: KnownFences, { fence, next_fence }: Pick<StoreState, 'fence' | 'next_fence'>, receivedAt: Date): Verdict {
   if (known.fence === null || fence === known.fence) return 'next'
   if (fence === known.fence_from && next_fence === known.fence) return 'again'
   const mayBeUnderWay = (since: string | null) => since !== null && receivedAt.getTime() - Date.parse(since) <= LONGEST_LATE_MS
@@ -119,63 +134,59 @@ interface KnownStore extends KnownFences {
   received: number
 }
 
-async function saveStore(sql: postgres.TransactionSql, device_id: string, store: StoreState, receivedAt: Date): Promise<'kept' | 'copied'> {
-  const at = receivedAt.toISOString()
+async function knownStore(sql: postgres.TransactionSql, device_id: string, store_id: string): Promise<KnownStore> {
   const [saved] = await sql<(Omit<KnownStore, 'overtaken'> & { overtaken: string })[]>`
     SELECT fence_from, fence, ${iso(sql, sql`fence_at`)} AS fence_at, overtaken::text AS overtaken, beat_at IS NOT NULL AS beaten, count_of(received) AS received
-    FROM device_stores WHERE device_id = ${device_id} AND store_id = ${store.store_id}
+    FROM device_stores WHERE device_id = ${device_id} AND store_id = ${store_id}
     FOR NO KEY UPDATE`
-  const known: KnownStore = saved
+  return saved
     ? { ...saved, overtaken: JSON.parse(saved.overtaken) as KnownFences['overtaken'] }
     : { fence_from: null, fence: null, fence_at: null, overtaken: [], beaten: false, received: 0 }
+}
 
-  const verdict = judgeFences(known, store, receivedAt)
-  if (verdict === 'copied') {
-    await sql`UPDATE devices SET fenced_at = ${at}::timestamptz WHERE device_id = ${device_id}`
-    await sql`
-      INSERT INTO device_alarms (device_id, kind, store_id, raised_at) VALUES (${device_id}, 'storage_copied', ${store.store_id}, ${at}::timestamptz)
-      ON CONFLICT (device_id, kind, store_id) WHERE closed_at IS NULL DO NOTHING`
-    return 'copied'
-  }
+async function fence(sql: postgres.TransactionSql, device_id: string, store_id: string, at: string): Promise<void> {
+  await sql`UPDATE devices SET fenced_at = ${at}::timestamptz WHERE device_id = ${device_id}`
+  await sql`
+    INSERT INTO device_alarms (device_id, kind, store_id, raised_at) VALUES (${device_id}, 'storage_copied', ${store_id}, ${at}::timestamptz)
+    ON CONFLICT (device_id, kind, store_id) WHERE closed_at IS NULL DO NOTHING`
+}
 
-  if (verdict !== 'late') {
-    const { fence_from, fence, fence_at, overtaken } = verdict === 'next' ? fencesAfter(known, store, receivedAt) : known
-    await sql`
+/** Sent in the order in which it must be done. */
+function saveStore(sql: postgres.TransactionSql, device_id: string, { store, known, verdict }: { store: StoreState; known: KnownStore; verdict: Verdict }, receivedAt: Date): (false | Promise<unknown>)[] {
+  const at = receivedAt.toISOString()
+  const missing = store.made - store.unsent - known.received
+  const { fence_from, fence, fence_at, overtaken } = verdict === 'next' ? fencesAfter(known, store, receivedAt) : known
+  return [
+    verdict !== 'late' && sql`
       INSERT INTO device_stores AS s (device_id, store_id, first_at, last_at, beat_at, made, unsent, fence_from, fence, fence_at, overtaken)
       VALUES (${device_id}, ${store.store_id}, ${at}::timestamptz, ${at}::timestamptz, ${at}::timestamptz, ${store.made}, ${store.unsent},
         ${fence_from}, ${fence}, ${fence_at}::timestamptz, ${JSON.stringify(overtaken)}::text::jsonb)
       ON CONFLICT (device_id, store_id) DO UPDATE SET
         last_at = greatest(s.last_at, excluded.last_at), beat_at = excluded.beat_at, made = greatest(s.made, excluded.made), unsent = excluded.unsent,
-        fence_from = excluded.fence_from, fence = excluded.fence, fence_at = excluded.fence_at, overtaken = excluded.overtaken`
-  }
-  if (!known.beaten) {
+        fence_from = excluded.fence_from, fence = excluded.fence, fence_at = excluded.fence_at, overtaken = excluded.overtaken`.execute(),
     // The one that it had last, with what it is known to have made.
-    await sql`
+    !known.beaten && sql`
       INSERT INTO device_alarms AS a (device_id, kind, store_id, marks, raised_at)
       SELECT s.device_id, 'storage_replaced', s.store_id, marks_lost(s.made, s.received), ${at}::timestamptz
       FROM device_stores s
       WHERE s.device_id = ${device_id} AND s.store_id <> ${store.store_id}
         AND NOT EXISTS (SELECT FROM device_alarms b WHERE b.device_id = s.device_id AND b.kind = 'storage_replaced' AND b.store_id = s.store_id)
       ORDER BY s.last_at DESC LIMIT 1
-      ON CONFLICT (device_id, kind, store_id) WHERE closed_at IS NULL DO NOTHING`
-  }
-  if (known.beaten && verdict !== 'late') await nameTheOneThatIsGone(sql, device_id, store.store_id)
-  const missing = store.made - store.unsent - known.received
-  if (missing > 0) {
+      ON CONFLICT (device_id, kind, store_id) WHERE closed_at IS NULL DO NOTHING`.execute(),
+    known.beaten && verdict !== 'late' && nameTheOneThatIsGone(sql, device_id, store.store_id),
     // One that a person has closed comes back only when more are missing than they were told.
-    await sql`
+    missing > 0 && sql`
       INSERT INTO device_alarms AS a (device_id, kind, store_id, marks, raised_at)
       SELECT ${device_id}, 'marks_missing', ${store.store_id}, ${missing}, ${at}::timestamptz
       WHERE NOT EXISTS (SELECT FROM device_alarms b WHERE b.device_id = ${device_id} AND b.kind = 'marks_missing' AND b.store_id = ${store.store_id} AND b.marks >= ${missing})
-      ON CONFLICT (device_id, kind, store_id) WHERE closed_at IS NULL DO UPDATE SET marks = excluded.marks`
-  }
-  // Marks of the storage that is gone may have been on their way when it was missed.
-  await sql`
-    UPDATE device_alarms a SET marks = marks_lost(s.made, s.received)
-    FROM device_stores s
-    WHERE a.device_id = ${device_id} AND a.closed_at IS NULL AND a.kind = 'storage_replaced'
-      AND s.device_id = a.device_id AND s.store_id = a.store_id AND a.marks <> marks_lost(s.made, s.received)`
-  return 'kept'
+      ON CONFLICT (device_id, kind, store_id) WHERE closed_at IS NULL DO UPDATE SET marks = excluded.marks`.execute(),
+    // Marks of the storage that is gone may have been on their way when it was missed.
+    sql`
+      UPDATE device_alarms a SET marks = marks_lost(s.made, s.received)
+      FROM device_stores s
+      WHERE a.device_id = ${device_id} AND a.closed_at IS NULL AND a.kind = 'storage_replaced'
+        AND s.device_id = a.device_id AND s.store_id = a.store_id AND a.marks <> marks_lost(s.made, s.received)`.execute(),
+  ]
 }
 
 /**

@@ -135,7 +135,7 @@ async function fromTheBell(o: { caller: Caller; rooms: BenchRoom[]; etags: Map<s
       send('pull', Math.random() * PULL_SPREAD_SECONDS, () => pullOf(room, etags.get(room.room_id)), ({ status }) => status === 200 || status === 304).then(({ bytes }) => void (pulledBytes += bytes)),
     )
     const first = Math.random() * BEAT_EVERY_SECONDS
-    for (let at = first; at < SECONDS; at += BEAT_EVERY_SECONDS) plans.push(send('beat', at, () => beatOf(room), ({ status }) => status === 200).then(() => {}))
+    for (let at = first; at < SECONDS; at += BEAT_EVERY_SECONDS) plans.push(send('beat', at, () => beatOf(room, lesson.student_ids.length), ({ status }) => status === 200).then(() => {}))
     const entering = lesson.student_ids.map((student_id) => ({ student_id, at: Math.random() * SECONDS })).sort((a, b) => a.at - b.at)
     for (let from = 0; from < entering.length; from += BATCH) {
       const some = entering.slice(from, from + BATCH)
@@ -168,9 +168,11 @@ function pullOf(room: BenchRoom, etag?: string) {
   return { method: 'GET' as const, path: `/api/v1/schedule?room_id=${room.room_id}`, key: room.key, etag }
 }
 
-function beatOf(room: BenchRoom) {
+/** Of a kiosk that has let go of none of its marks yet, and drawn no fence since the beat before. */
+function beatOf(room: BenchRoom, made: number) {
   const now = new Date().toISOString()
-  const body = JSON.stringify({ device_id: room.device_id, timestamp: now, app_version: 'bench', model: 'mobilefacenet-192-r1', camera: 'live', lesson: lessonNamed(room, new Date()), frame_ms: 35, unsent_marks: 0, refused_marks: 0, roster_pulled_at: now })
+  const store_id = storeOf(room)
+  const body = JSON.stringify({ device_id: room.device_id, timestamp: now, app_version: 'bench', model: 'mobilefacenet-192-r1', camera: 'live', lesson: lessonNamed(room, new Date()), frame_ms: 35, unsent_marks: made, refused_marks: 0, roster_pulled_at: now, roster_version: '0', store: { store_id, made, unsent: made, fence: store_id, next_fence: store_id } })
   return { method: 'POST' as const, path: '/api/v1/heartbeat', key: room.key, body }
 }
 

@@ -20,6 +20,8 @@ export interface GatherOptions {
   maxRows: number
   /** Writes under way at once: with two, one gathers at the other end while the other is written out. */
   maxInFlight: number
+  /** Marks that must wait before a write begins beside another: fewer gather until that one has ended, because each write costs by itself. Default 1: it always does. */
+  worthAnother?: number
   /** Milliseconds after which a call gives up waiting. */
   patience: number
 }
@@ -32,7 +34,7 @@ interface Waiting {
   fail: (error: unknown) => void
 }
 
-export function gather({ put, away, log, maxWaiting, maxRows, maxInFlight, patience }: GatherOptions): Intake {
+export function gather({ put, away, log, maxWaiting, maxRows, maxInFlight, worthAnother = 1, patience }: GatherOptions): Intake {
   const queue: Waiting[] = []
   let waitingMarks = 0
   let inFlight = 0
@@ -85,7 +87,7 @@ export function gather({ put, away, log, maxWaiting, maxRows, maxInFlight, patie
   }
 
   function pump(): void {
-    while (inFlight < maxInFlight && queue.length > 0) {
+    while (inFlight < maxInFlight && queue.length > 0 && (inFlight === 0 || waitingMarks >= worthAnother)) {
       const group = nextGroup()
       inFlight += 1
       void write(group).finally(() => {

@@ -79,6 +79,27 @@ describe('group commit', () => {
     expect(sizes).toEqual([3, 9, 9, 9, 6])
   })
 
+  it('begins no insert beside another for a few marks: they gather, and go together when it has ended', async () => {
+    await school.db.sql`DELETE FROM attendance_logs`
+    const under: number[] = []
+    const begun: [size: number, beside: number][] = []
+    const intake = intakeOf({
+      worthAnother: 6,
+      insert: async (marks) => {
+        begun.push([marks.length, under.length])
+        under.push(marks.length)
+        const outcomes = await insert(marks)
+        under.pop()
+        return outcomes
+      },
+    })
+    await Promise.all(Array.from({ length: 5 }, (_, i) => intake.take([markOf(i + 1, 1)])))
+    expect(begun).toEqual([[1, 0], [4, 0]])
+    begun.length = 0
+    await Promise.all(Array.from({ length: 8 }, (_, i) => intake.take([markOf(i + 1, 2)])))
+    expect(begun).toEqual([[1, 0], [6, 1], [1, expect.any(Number)]])
+  })
+
   it('refuses what it has no room for and claims nothing of it, and has room again later', async () => {
     await school.db.sql`DELETE FROM attendance_logs`
     let goOn = (): void => {}

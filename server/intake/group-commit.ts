@@ -14,6 +14,8 @@ export interface GroupCommitOptions extends StoreBatch {
   maxRows?: number
   /** Inserts under way at once: with two, one gathers in PostgreSQL while the other is written out. */
   maxInFlight?: number
+  /** Marks that must wait before an insert begins beside another. */
+  worthAnother?: number
   /** Milliseconds after which a call gives up waiting for a database that does not answer. */
   patience?: number
 }
@@ -22,10 +24,12 @@ export interface GroupCommitOptions extends StoreBatch {
 const MAX_WAITING = 50_000
 export const MAX_ROWS = 2_000
 const MAX_IN_FLIGHT = 2
+/** An insert costs as much by itself as some seventy marks. */
+const WORTH_ANOTHER = 100
 /** Under the kiosk's own 15 s, so that it hears why. */
 const PATIENCE_MS = 10_000
 
-export function createGroupCommit({ maxWaiting = MAX_WAITING, maxRows = MAX_ROWS, maxInFlight = MAX_IN_FLIGHT, patience = PATIENCE_MS, ...store }: GroupCommitOptions): Intake {
+export function createGroupCommit({ maxWaiting = MAX_WAITING, maxRows = MAX_ROWS, maxInFlight = MAX_IN_FLIGHT, worthAnother = WORTH_ANOTHER, patience = PATIENCE_MS, ...store }: GroupCommitOptions): Intake {
   return gather({
     put: async (marks) => (await storeBatch(store, marks)).outcomes,
     away: 'database_away',
@@ -33,6 +37,7 @@ export function createGroupCommit({ maxWaiting = MAX_WAITING, maxRows = MAX_ROWS
     maxWaiting,
     maxRows,
     maxInFlight,
+    worthAnother,
     patience,
   })
 }
