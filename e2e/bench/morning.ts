@@ -86,9 +86,10 @@ async function morning({ rooms: count, students, redis: withRedis }: { rooms: nu
     const bell = new Date(Math.ceil((Date.now() + patience) / 1000) * 1000)
     const { rooms } = await addSchoolOfRooms(school.databaseUrl, { rooms: count, students, bell, templates: templatesKey(school) })
     const etags = await pullAll(caller, rooms)
+    const requests = rooms.flatMap((room) => morningOf(room, bell, etags.get(room.room_id)))
     if (Date.now() > bell.getTime()) throw new Error(`this machine took longer than ${patience / 1000} s to make ${count} rooms`)
     await sleep(bell.getTime() - Date.now())
-    return await fromTheBell({ caller, rooms, etags, bell, databaseUrl: school.databaseUrl, through: redis ? 'stream' : 'group commit' })
+    return await fromTheBell({ caller, rooms, requests, databaseUrl: school.databaseUrl, through: redis ? 'stream' : 'group commit' })
   } finally {
     caller.close()
     await school.stop()
@@ -107,44 +108,52 @@ async function pullAll(caller: Caller, rooms: BenchRoom[]): Promise<Map<string, 
   return etags
 }
 
-async function fromTheBell(o: { caller: Caller; rooms: BenchRoom[]; etags: Map<string, string | undefined>; bell: Date; databaseUrl: string; through: Result['through'] }): Promise<Result> {
-  const { caller, rooms, etags, bell } = o
+/** A request that leaves so many seconds after the bell. */
+interface Planned {
+  kind: Kind
+  seconds: number
+  ask: () => Omit<Parameters<Caller['call']>[0], 'planned'>
+  isGood: (answer: Called) => boolean
+}
+
+/** Made before the bell, and so are the bodies of the marks: that is no work of the server's. */
+function morningOf(room: BenchRoom, bell: Date, etag: string | undefined): Planned[] {
+  const lesson = room.lessons[0]
+  if (!lesson) return []
+  const planned: Planned[] = [{ kind: 'pull', seconds: Math.random() * PULL_SPREAD_SECONDS, ask: () => pullOf(room, etag), isGood: ({ status }) => status === 200 || status === 304 }]
+  const first = Math.random() * BEAT_EVERY_SECONDS
+  for (let seconds = first; seconds < SECONDS; seconds += BEAT_EVERY_SECONDS) planned.push({ kind: 'beat', seconds, ask: () => beatOf(room, lesson.student_ids.length), isGood: ({ status }) => status === 200 })
+  const entering = lesson.student_ids.map((student_id) => ({ student_id, at: Math.random() * SECONDS })).sort((a, b) => a.at - b.at)
+  for (let from = 0; from < entering.length; from += BATCH) {
+    const some = entering.slice(from, from + BATCH)
+    const body = marksOf(room, lesson, bell, some, from)
+    planned.push({ kind: 'marks', seconds: some.at(-1)?.at ?? 0, ask: () => ({ method: 'POST', path: '/api/v1/attendance', key: room.key, body }), isGood: ({ status }) => status === 200 || status === 202 })
+  }
+  return planned
+}
+
+async function fromTheBell(o: { caller: Caller; rooms: BenchRoom[]; requests: Planned[]; databaseUrl: string; through: Result['through'] }): Promise<Result> {
+  const { caller, rooms } = o
   const start = performance.now()
   const times: Record<Kind, number[]> = { marks: [], pull: [], beat: [] }
   let errors = 0
   let pulledBytes = 0
-  let made = 0
-  const plans: Promise<void>[] = []
+  const made = rooms.reduce((sum, { lessons }) => sum + (lessons[0]?.student_ids.length ?? 0), 0)
 
   /** At its moment, and again after a while for as long as it is refused, as a kiosk would. */
-  async function send(kind: Kind, seconds: number, ask: () => Parameters<Caller['call']>[0], isGood: (answer: Called) => boolean): Promise<Called> {
+  async function send({ kind, seconds, ask, isGood }: Planned): Promise<void> {
     for (let planned = start + seconds * 1000; ; planned = performance.now() + RETRY_MS) {
       await sleep(Math.max(0, planned - performance.now()))
       const answer = await caller.call({ ...ask(), planned })
       times[kind].push(answer.ms)
-      if (isGood(answer)) return answer
+      if (kind === 'pull') pulledBytes += answer.bytes
+      if (isGood(answer)) return
       errors += 1
-      if (performance.now() - start > DRAIN_PATIENCE_MS) return answer
+      if (performance.now() - start > DRAIN_PATIENCE_MS) return
     }
   }
 
-  for (const room of rooms) {
-    const lesson = room.lessons[0]
-    if (!lesson) continue
-    plans.push(
-      send('pull', Math.random() * PULL_SPREAD_SECONDS, () => pullOf(room, etags.get(room.room_id)), ({ status }) => status === 200 || status === 304).then(({ bytes }) => void (pulledBytes += bytes)),
-    )
-    const first = Math.random() * BEAT_EVERY_SECONDS
-    for (let at = first; at < SECONDS; at += BEAT_EVERY_SECONDS) plans.push(send('beat', at, () => beatOf(room, lesson.student_ids.length), ({ status }) => status === 200).then(() => {}))
-    const entering = lesson.student_ids.map((student_id) => ({ student_id, at: Math.random() * SECONDS })).sort((a, b) => a.at - b.at)
-    for (let from = 0; from < entering.length; from += BATCH) {
-      const some = entering.slice(from, from + BATCH)
-      made += some.length
-      const body = marksOf(room, lesson, bell, some, from)
-      plans.push(send('marks', some.at(-1)?.at ?? 0, () => ({ method: 'POST', path: '/api/v1/attendance', key: room.key, body }), ({ status }) => status === 200 || status === 202).then(() => {}))
-    }
-  }
-  await Promise.all(plans)
+  await Promise.all(o.requests.map(send))
   let inRecord = await countMarks(o.databaseUrl, 'bench-%')
   while (inRecord < made && performance.now() - start < DRAIN_PATIENCE_MS) {
     await sleep(50)
