@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { LIKENESS_LEVELS } from '#contract/look-alike'
-import { CURRENT_MODEL, cosine } from '#contract/model'
+import { CURRENT_MODEL, cosine, packEmbedding, unpackEmbedding } from '#contract/model'
 import { openRotation, seedOfText } from '#contract/rotation'
 import { connect } from './connect.ts'
 import type { Database } from './connect.ts'
@@ -56,7 +56,7 @@ async function told(id: string, keyring = KEYRING, from = db): Promise<number[][
   const seed = schedule?.rotations.find(({ model }) => model === CURRENT_MODEL)?.seed
   if (!schedule || seed === undefined) return []
   const rotation = await openRotation(CURRENT_MODEL, seedOfText(seed))
-  return schedule.students.filter(({ student_id }) => student_id === id).flatMap(({ templates }) => templates.map(({ embedding }) => [...rotation.rotateBack(embedding)]))
+  return schedule.students.filter(({ student_id }) => student_id === id).flatMap(({ templates }) => templates.map(({ embedding }) => [...rotation.rotateBack(unpackEmbedding(embedding))]))
 }
 
 describe('a template on record', () => {
@@ -148,6 +148,7 @@ describe('after a withdrawal', () => {
       ...[...theirs.map(({ sealed }) => sealed), ...theirs.map(({ wrapped }) => wrapped ?? Buffer.alloc(0)).slice(0, 1), mean?.sealed ?? Buffer.alloc(0)].flatMap(windows),
       ...vectors.flatMap((vector) => decimals([...vector])),
       ...[11, 12].flatMap((seed) => decimals(face(seed))),
+      ...vectors.flatMap(asSent),
     ]
     expect(traces.length).toBeGreaterThan(500)
     const before = await everything()
@@ -183,6 +184,12 @@ describe('after a withdrawal', () => {
   /** Three numbers in a row, as JSON has them: whole, and rounded as they travel. */
   function decimals(vector: number[]): string[] {
     return [0, 60, 120, 189].flatMap((at) => [String, (value: number) => String(Math.round(value * 1e5) / 1e5)].map((write) => vector.slice(at, at + 3).map(write).join(',')))
+  }
+
+  /** Twelve numbers in a row, packed as a kiosk is sent them: in base64, of which everything() makes small letters, and in bytes. */
+  function asSent(vector: Float32Array): string[] {
+    const packed = packEmbedding(vector)
+    return [0, 60, 120, 180].flatMap((at) => [packed.slice((at / 3) * 8, (at / 3) * 8 + 32).toLowerCase(), Buffer.from(packed, 'base64').toString('hex', 2 * at, 2 * at + 24)])
   }
 
   async function rotationHeld() {

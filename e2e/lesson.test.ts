@@ -1,7 +1,7 @@
 /** A mark is on disk before it is on screen: the kiosk's lesson with its real store, in a real Chromium. */
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CURRENT_MODEL, EMBEDDING_LENGTH } from '#contract/model'
+import { CURRENT_MODEL, EMBEDDING_LENGTH, packEmbedding } from '#contract/model'
 import { openRotation } from '#contract/rotation'
 import type { Schedule } from '#contract/schedule'
 import type { openInLesson } from '../kiosk/classroom/in-lesson.ts'
@@ -45,7 +45,7 @@ const schedule = {
     lesson_id: '7', held_on: '2026-11-23', course_id: 'C', course_code: 'C', course_name: 'Course', room_id: 'R',
     starts_at: '2026-11-23T09:00:00.000Z', ends_at: '2026-11-23T10:00:00.000Z', student_ids: ['S1'],
   },
-  students: [{ student_id: 'S1', first_name: 'Ada', last_name: 'L', templates: [{ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model: CURRENT_MODEL, embedding }], look_alikes: [], pin: null, card: null }],
+  students: [{ student_id: 'S1', first_name: 'Ada', last_name: 'L', templates: [{ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model: CURRENT_MODEL, embedding: packEmbedding(embedding) }], look_alikes: [], pin: null, card: null }],
   ahead: { lessons: [], students: [] },
 } satisfies Schedule
 
@@ -113,7 +113,7 @@ describe('a roster whose templates came turned', () => {
   async function turned(): Promise<Schedule> {
     const rotation = await openRotation(CURRENT_MODEL, seed)
     const [template] = student?.templates ?? []
-    return { ...schedule, rotations, students: [{ ...student!, templates: [{ ...template!, embedding: [...rotation.rotate(embedding)].map((value) => Math.round(value * 1e5) / 1e5) }] }] }
+    return { ...schedule, rotations, students: [{ ...student!, templates: [{ ...template!, embedding: packEmbedding(rotation.rotate(embedding)) }] }] }
   }
 
   test('is recognised from as the unturned one, with the rotation that came with it, and with no other', async () => {

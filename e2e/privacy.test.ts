@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { Token } from '#contract/account'
 import { Certificate, Forgettings } from '#contract/consent'
-import { CURRENT_MODEL, EMBEDDING_LENGTH } from '#contract/model'
+import { CURRENT_MODEL, EMBEDDING_LENGTH, packEmbedding, unpackEmbedding } from '#contract/model'
 import { Schedule } from '#contract/schedule'
 import { launchChromium } from './chromium.ts'
 import { ANNA_ENROLLED, ANNA_LATER, clipOf, CLEO, enrolPhotos } from './faces.ts'
@@ -165,7 +165,7 @@ describe('an erasure', () => {
     )
 
     const schedule = await school.ask(Schedule, 'GET', `/schedule?room_id=${school.device.room_id}`, undefined, { key: school.device.key })
-    const onTheWire = [...schedule.students, ...schedule.ahead.students].filter(({ student_id }) => student_id === 'S003' || student_id === 'S004').flatMap(({ templates }) => templates.map(({ embedding }) => embedding))
+    const onTheWire = [...schedule.students, ...schedule.ahead.students].filter(({ student_id }) => student_id === 'S003' || student_id === 'S004').flatMap(({ templates }) => templates.map(({ embedding }) => unpackEmbedding(embedding)))
     expect(onTheWire.length).toBeGreaterThanOrEqual(2)
     const needles = [numbers, ...onTheWire].flatMap((vector) => formsOf(vector))
     // The scan finds what it looks for, in the form in which a kiosk is sent it.
@@ -211,16 +211,20 @@ function unitVector(seed: number): Float32Array {
   return Float32Array.from(raw, (x) => x / norm)
 }
 
-/** Six stretches of it: as float32 little-endian, that in base64 and hexadecimal, and as decimals, in UTF-8 and UTF-16. Wherever a copy lies, all of them are in it. */
+/** Six stretches of it: as float32 little-endian, that in base64 and hexadecimal, as decimals, in UTF-8 and UTF-16, and packed as it travels, in bytes and in base64. Wherever a copy lies, all of them are in it. */
 function formsOf(vector: ArrayLike<number>): Buffer[] {
   const floats = Float32Array.from(vector)
   const bytes = Buffer.from(floats.buffer)
+  const packed = packEmbedding(floats)
+  const packedBytes = Buffer.from(packed, 'base64')
   return [0, 33, 66, 99, 132, 165].flatMap((at) => {
     const raw = bytes.subarray(at * 4, at * 4 + 12)
     // A byte string lies in base64 in one of three ways; what its neighbours have a part in is left out.
     const base64 = [0, 1, 2].map((shift) => bytes.subarray(at * 4 + shift, at * 4 + shift + 24).toString('base64'))
     const decimals = [Array.from({ length: 3 }, (_, i) => vector[at + i]).join(','), Array.from({ length: 3 }, (_, i) => floats[at + i]).join(',')]
-    return [raw, ...[...base64, raw.toString('hex'), ...decimals].map((text) => Buffer.from(text)), ...decimals.map((text) => Buffer.from(text, 'utf16le'))]
+    // Twelve numbers are 24 bytes, and those are 32 characters.
+    const asSent = packed.slice((at / 3) * 8, (at / 3) * 8 + 32)
+    return [raw, packedBytes.subarray(at * 2, at * 2 + 12), Buffer.from(asSent), Buffer.from(asSent, 'utf16le'), ...[...base64, raw.toString('hex'), ...decimals].map((text) => Buffer.from(text)), ...decimals.map((text) => Buffer.from(text, 'utf16le'))]
   })
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { packEmbedding } from '#contract/model'
 import type { SavedMark, SavedRoster, Store } from '../kiosk/store/store.ts'
 import { killChromium, launchChromium } from './chromium.ts'
 import { buildParts, pageOf, servePage } from './part-page.ts'
@@ -70,7 +71,7 @@ function mark(student: number, over: Partial<SavedMark> = {}): SavedMark {
 }
 
 function roster(firstName: string): SavedRoster {
-  const embedding = Array.from({ length: 192 }, (_, at) => (at === 0 ? 1 : 0))
+  const embedding = packEmbedding(Array.from({ length: 192 }, (_, at) => (at === 0 ? 1 : 0)))
   const lesson = {
     lesson_id: '7', held_on: '2026-11-23', course_id: 'CS101', course_code: 'CS101', course_name: 'Programming', room_id: 'LAB-301',
     starts_at: '2026-11-23T08:00:00Z', ends_at: '2026-11-23T09:00:00Z', student_ids: ['S1'],

@@ -8,6 +8,7 @@ import type { AppUpdate } from '../kiosk/sync/app-update.ts'
 import type { SchoolClock, createSchoolClock } from '../kiosk/sync/clock.ts'
 import type { Pace } from '../kiosk/sync/pace.ts'
 import type { StoreState } from '#contract/device'
+import { packEmbedding } from '#contract/model'
 import type { Contact, Sync, SyncOptions } from '../kiosk/sync/sync.ts'
 import { launchChromium } from './chromium.ts'
 import { buildParts, pageOf, servePage } from './part-page.ts'
@@ -192,7 +193,7 @@ function schedule(names: string[], over: Record<string, unknown> = {}): Record<s
     lesson_id, held_on: '2026-11-23', course_id: 'CS101', course_code: 'CS101', course_name: 'Programming', room_id: 'LAB-301',
     starts_at: `2026-11-23T${from}:00Z`, ends_at: `2026-11-23T${to}:00Z`, student_ids,
   })
-  const embedding = Array.from({ length: 192 }, (_, at) => (at === 0 ? 1 : 0))
+  const embedding = packEmbedding(Array.from({ length: 192 }, (_, at) => (at === 0 ? 1 : 0)))
   return {
     room: { room_id: 'LAB-301', name: 'Lab 301' },
     school: { name: 'School', time_zone: 'Europe/Stockholm' },

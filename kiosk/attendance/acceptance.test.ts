@@ -15,7 +15,7 @@ function people(count: number, common: number): number[][] {
 
 const gallery = (embeddings: number[][]) =>
   packGallery(
-    embeddings.map((embedding, i) => ({ student_id: `S${i}`, templates: [{ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model: CURRENT_MODEL, embedding }] })),
+    embeddings.map((embedding, i) => ({ student_id: `S${i}`, templates: [{ model: CURRENT_MODEL, embedding }] })),
     CURRENT_MODEL,
     { ...calibration, mean: Array.from({ length: LENGTH }, () => 0) },
   )
@@ -69,7 +69,7 @@ describe('scores', () => {
   it('leave out what all faces have in common: the mean face brings nobody nearer', () => {
     const mean = Array.from({ length: LENGTH }, (_, i) => (i === 0 ? 0.5 : 0))
     const [one, other] = people(2, 0.25) as [number[], number[]]
-    const roster = packGallery([{ student_id: 'S0', templates: [{ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model: CURRENT_MODEL, embedding: one }] }], CURRENT_MODEL, { ...calibration, mean })
+    const roster = packGallery([{ student_id: 'S0', templates: [{ model: CURRENT_MODEL, embedding: one }] }], CURRENT_MODEL, { ...calibration, mean })
     expect(scoreGallery(roster, Float32Array.from(other))[0]).toBeCloseTo(0, 5)
     expect(scoreGallery(roster, Float32Array.from(one))[0]).toBeCloseTo(1, 5)
   })

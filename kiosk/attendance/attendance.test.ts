@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CURRENT_MODEL, EMBEDDING_LENGTH } from '#contract/model'
-import type { Lesson, RosterStudent } from '#contract/schedule'
+import type { Lesson } from '#contract/schedule'
 import type { Face, SeenFrame } from '../vision/face.ts'
 import { normalise, packGallery, scoreGallery } from './gallery.ts'
 import { type Probe, matchFaces } from './matcher.ts'
@@ -31,7 +31,7 @@ function shot(who: number, frame: number, noise: number): Float32Array {
   return vector
 }
 
-function student(id: number, templates = [person(id)], model: string = CURRENT_MODEL): RosterStudent {
+function student(id: number, templates = [person(id)], model: string = CURRENT_MODEL) {
   return {
     student_id: `S${id}`,
     first_name: 'A',
@@ -39,7 +39,7 @@ function student(id: number, templates = [person(id)], model: string = CURRENT_M
     look_alikes: [],
     pin: null,
     card: null,
-    templates: templates.map((embedding) => ({ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model: model as typeof CURRENT_MODEL, embedding: [...embedding] })),
+    templates: templates.map((embedding) => ({ model: model as typeof CURRENT_MODEL, embedding: [...embedding] })),
   }
 }
 

@@ -10,7 +10,6 @@
  */
 import { EMBEDDING_LENGTH, type ModelId } from '#contract/model'
 import type { Rotation } from '#contract/rotation'
-import type { RosterStudent } from '#contract/schedule'
 import { type Calibration, calibrationOf } from './calibration.ts'
 
 export interface Gallery {
@@ -27,6 +26,12 @@ export interface Gallery {
   readonly likeOthers: Float32Array
 }
 
+/** A student with the embeddings that they were enrolled with. */
+export interface Enrolled {
+  student_id: string
+  templates: readonly { model: ModelId; embedding: ArrayLike<number> }[]
+}
+
 /**
  * One row a student: the mean of their templates, made unit length again. Averaging what several
  * photos agree on separates people better than the best of them does: chance likenesses of single
@@ -34,7 +39,7 @@ export interface Gallery {
  * @param rotation by which the templates were turned
  * @param unturned mean face and mistakes of the model
  */
-export function packGallery(students: readonly Pick<RosterStudent, 'student_id' | 'templates'>[], model: ModelId, unturned = calibrationOf(model), rotation?: Rotation): Gallery {
+export function packGallery(students: readonly Enrolled[], model: ModelId, unturned = calibrationOf(model), rotation?: Rotation): Gallery {
   const calibration = rotation ? { ...unturned, mean: [...rotation.rotate(unturned.mean)] } : unturned
   const length = EMBEDDING_LENGTH[model]
   const studentIds: string[] = []

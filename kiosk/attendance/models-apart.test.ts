@@ -2,26 +2,17 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { EMBEDDING_LENGTH, modelIds } from '#contract/model'
 import type { ModelId } from '#contract/model'
-import type { RosterStudent } from '#contract/schedule'
 import { packGallery, scoreGallery } from './gallery.ts'
+import type { Enrolled } from './gallery.ts'
 
-const TEMPLATE_ID = '019ab000-0000-7000-8000-0000000000aa'
 const axis = (model: ModelId, at: number): number[] => Array.from({ length: EMBEDDING_LENGTH[model] }, (_, i) => (i === at ? 1 : 0))
 
 /** For each student the axes of their templates, by model; the same axis in both models, so that only the name tells them apart. */
 const classes = fc.array(fc.record({ first: fc.uniqueArray(fc.integer({ min: 0, max: 20 }), { maxLength: 2 }), second: fc.uniqueArray(fc.integer({ min: 0, max: 20 }), { maxLength: 2 }) }), { minLength: 1, maxLength: 6 })
 
-function student(id: number, { first, second }: { first: number[]; second: number[] }): RosterStudent {
-  const of = (model: ModelId) => (at: number) => ({ template_id: TEMPLATE_ID, model, embedding: axis(model, at) })
-  return {
-    student_id: `S${id}`,
-    first_name: 'Ada',
-    last_name: 'Lovelace',
-    templates: [...first.map(of('mobilefacenet-192-r1')), ...second.map(of('faceres-1024-r1'))],
-    look_alikes: [],
-    pin: null,
-    card: null,
-  }
+function student(id: number, { first, second }: { first: number[]; second: number[] }): Enrolled {
+  const of = (model: ModelId) => (at: number) => ({ model, embedding: axis(model, at) })
+  return { student_id: `S${id}`, templates: [...first.map(of('mobilefacenet-192-r1')), ...second.map(of('faceres-1024-r1'))] }
 }
 
 test('a face is scored as if the other model\'s templates were not there, whoever is enrolled with which', () => {

@@ -28,7 +28,7 @@ function unit(vector: Float32Array): Float32Array {
   return vector.map((value) => value / norm)
 }
 
-const student = (model: ModelId, id: string, embedding: Float32Array) => ({ student_id: id, templates: [{ template_id: '0190a5d0-ac96-774b-8cce-b302099a8057', model, embedding: [...embedding] }] })
+const student = (model: ModelId, id: string, embedding: Float32Array) => ({ student_id: id, templates: [{ model, embedding: [...embedding] }] })
 
 test('a roster that came turned gives every face the score that it would have unturned', async () => {
   await fc.assert(

@@ -3,7 +3,7 @@
  * changes about it. Knows the disk (a mark is saved before it counts) but no camera, screen or server.
  */
 import type { Doubt, MarkMethod } from '#contract/attendance'
-import { CURRENT_MODEL, type ModelId } from '#contract/model'
+import { CURRENT_MODEL, type ModelId, unpackEmbedding } from '#contract/model'
 import { openRotation, seedOfText } from '#contract/rotation'
 import type { Rotation } from '#contract/rotation'
 import type { Lesson, PinCheck, RosterStudent, Schedule } from '#contract/schedule'
@@ -86,8 +86,13 @@ async function rotationFor({ rotations }: Schedule, model: ModelId): Promise<Rot
   return told && openRotation(model, seedOfText(told.seed))
 }
 
-function embeddingsOf({ templates }: RosterStudent, model: ModelId): Float32Array[] {
-  return templates.filter((template) => template.model === model).map(({ embedding }) => Float32Array.from(embedding))
+/** With its templates' embeddings as numbers. */
+function unpacked({ templates, ...student }: RosterStudent) {
+  return { ...student, templates: templates.map(({ model, embedding }) => ({ model, embedding: unpackEmbedding(embedding) })) }
+}
+
+function embeddingsOf({ templates }: ReturnType<typeof unpacked>, model: ModelId): Float32Array[] {
+  return templates.filter((template) => template.model === model).map(({ embedding }) => embedding)
 }
 
 /**
@@ -99,7 +104,7 @@ function embeddingsOf({ templates }: RosterStudent, model: ModelId): Float32Arra
 export async function openInLesson(o: { schedule: Schedule; lesson: Lesson; lapsed: boolean; model: ModelId | undefined; store: Store }): Promise<InLesson> {
   const { schedule, lesson, store } = o
   const enrolled = new Set(lesson.student_ids)
-  const onRoster = [...schedule.students, ...schedule.ahead.students].filter((one) => enrolled.has(one.student_id))
+  const onRoster = [...schedule.students, ...schedule.ahead.students].filter((one) => enrolled.has(one.student_id)).map(unpacked)
   const { policy } = schedule.settings
   const rotation = await rotationFor(schedule, o.model ?? CURRENT_MODEL)
   // Where a PIN or a card says who it is, nobody is searched for: there is nobody in the gallery.

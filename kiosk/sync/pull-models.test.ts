@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { EMBEDDING_LENGTH } from '#contract/model'
+import { EMBEDDING_LENGTH, packEmbedding } from '#contract/model'
 import type { ModelId } from '#contract/model'
 import type { RosterStudent } from '#contract/schedule'
 import { keepOwnTemplates } from './pull.ts'
@@ -8,7 +8,7 @@ const TEMPLATE_ID = '019ab000-0000-7000-8000-0000000000aa'
 const axis = (model: ModelId, at: number): number[] => Array.from({ length: EMBEDDING_LENGTH[model] }, (_, i) => (i === at ? 1 : 0))
 
 function student(id: number, { first, second }: { first: number[]; second: number[] }): RosterStudent {
-  const of = (model: ModelId) => (at: number) => ({ template_id: TEMPLATE_ID, model, embedding: axis(model, at) })
+  const of = (model: ModelId) => (at: number) => ({ template_id: TEMPLATE_ID, model, embedding: packEmbedding(axis(model, at)) })
   return {
     student_id: `S${id}`,
     first_name: 'Ada',

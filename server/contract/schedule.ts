@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { CourseId, Instant, LessonId, RoomId, SchoolDate, StudentId } from './ids.ts'
-import { ModelEmbedding } from './model.ts'
+import { PackedEmbedding } from './model.ts'
 import { RotationSeed } from './rotation.ts'
 import { DeviceSettings } from './device.ts'
 
@@ -22,7 +22,7 @@ export const Lesson = z.object({
 })
 export type Lesson = z.infer<typeof Lesson>
 
-export const RosterTemplate = ModelEmbedding.and(z.object({ template_id: z.uuid() }))
+export const RosterTemplate = PackedEmbedding.and(z.object({ template_id: z.uuid() }))
 export type RosterTemplate = z.infer<typeof RosterTemplate>
 
 /** PBKDF2 with SHA-256 of the PIN's ASCII digits; salt and hash are base64. It slows guessing down; a PIN of four digits it does not hide from one who holds the disk. */

@@ -10,7 +10,7 @@ import * as device from '#contract/device'
 import * as kiosks from '#contract/kiosks'
 import * as lookAlike from '#contract/look-alike'
 import * as markCheck from '#contract/mark-check'
-import { ModelEmbedding } from '#contract/model'
+import { PackedEmbedding } from '#contract/model'
 import * as pairing from '#contract/pairing'
 import * as people from '#contract/people'
 import * as policy from '#contract/policy'
@@ -33,8 +33,8 @@ const AS_SENT = 'AsSent'
 
 const place = (name: string): string => `#/components/schemas/${name}`
 
-/** Those that a roster's template is made of too, by "and": they stand in the place where they are used. */
-const NAMELESS = new Set<unknown>([ModelEmbedding])
+/** What a roster's template is made of, by "and": it stands in the place where it is used. */
+const NAMELESS = new Set<unknown>([PackedEmbedding])
 
 /** What is worth a name: an object. Of two names of one schema the first counts. */
 function named(): Map<string, ZodType> {
