@@ -77,6 +77,7 @@ export class Kiosk {
   disk: Disk
   life: Life | undefined
   private lives = 0
+  private powered = false
   private sync: Sync | undefined
   private schoolClock: SchoolClock | undefined
   private store: Store | undefined
@@ -106,6 +107,7 @@ export class Kiosk {
 
   /** Nothing of the page is left; what its disk had not flushed may be gone. */
   cutPower(): void {
+    this.powered = false
     this.endLife()
     this.disk.cutPower()
   }
@@ -127,6 +129,7 @@ export class Kiosk {
   /** @param cold the device was without power */
   powerOn(cold: boolean): void {
     if (this.life) return
+    this.powered = true
     const { o } = this
     const { time } = o
     this.lives += 1
@@ -151,7 +154,10 @@ export class Kiosk {
     if (!(fault instanceof StoreFailed)) this.o.witness.fault(this, fault instanceof Error ? (fault.stack ?? fault.message) : String(fault))
     if (this.life !== life) return
     this.endLife()
-    this.o.time.after(5_000, this.o.school, () => this.powerOn(false))
+    // Unless its power was cut meanwhile: then no watchdog starts it.
+    this.o.time.after(5_000, this.o.school, () => {
+      if (this.powered && this.lives === life.number) this.powerOn(false)
+    })
   }
 
   /** As kiosk/classroom/run.ts begins, without screen and camera. */

@@ -29,7 +29,7 @@ function mark(student: string, at: Lesson, o: { monotonic: number; wrongBy?: num
   } as KeptMark
 }
 const at = (id: number): Lesson => LESSONS[id] as Lesson
-const put = (all: KeptMark[], lessons = LESSONS) => redate(all, { life: 'now', schoolTime, lessons })
+const put = (all: KeptMark[], lessons = LESSONS, knows = (_at: number) => true) => redate(all, { life: 'now', schoolTime, lessons, knows })
 const keyOf = (one: KeptMark) => `${one.held_on} ${one.lesson_id} ${one.student_id}`
 /** What lies on the disk afterwards. */
 function after(all: KeptMark[], lessons = LESSONS): Map<string, KeptMark> {
@@ -57,6 +57,24 @@ test('a mark of a student who is not in the lesson that was on, and one from whe
     const [kept] = after([one]).values()
     expect(kept).toMatchObject({ lesson_id: one.lesson_id, timestamp: new Date(schoolTime(one.unsure?.monotonic ?? 0)).toISOString() })
   }
+})
+
+test('a mark of a time that no roster covered has no place unless a lesson was on that is known: it is never put into the next one', () => {
+  const lastWeek = { ...at(2), held_on: '2026-11-16' }
+  // Ten to nine: the lesson of eight is over and not known any more, and the one of nine opens early.
+  const early = mark('S1', lastWeek, { monotonic: 50 * 60_000, wrongBy: -7 * 24 * HOUR })
+  const inLesson = mark('S2', lastWeek, { monotonic: 1.2 * HOUR, wrongBy: -7 * 24 * HOUR })
+  const right = mark('S1', lastWeek, { monotonic: 51 * 60_000, wrongBy: 400 })
+  const { put: found, remove, merged } = put([early, inLesson], LESSONS.slice(1), () => false)
+  expect(found).toEqual([
+    expect.objectContaining({ mark_id: early.mark_id, held_on: '2026-11-16', lesson_id: '2', unplaced: true, timestamp: new Date(schoolTime(50 * 60_000)).toISOString() }),
+    expect.objectContaining({ mark_id: inLesson.mark_id, held_on: '2026-11-23', lesson_id: '1' }),
+  ])
+  expect(found[1]).not.toHaveProperty('unplaced')
+  expect({ remove, merged }).toEqual({ remove: [early, inLesson], merged: 0 })
+  // As it always was where the lessons are known, and where the time was right all along.
+  expect(put([early], LESSONS.slice(1)).put[0]).toMatchObject({ lesson_id: '1' })
+  expect(put([right], LESSONS.slice(1), () => false).put[0]).not.toHaveProperty('unplaced')
 })
 
 test('a mark of an earlier life, and one that is on record or refused, stay as they are', () => {

@@ -4,6 +4,10 @@
  *
  * [Note: A mark is re-dated before it is sent, or never] The server's record is by lesson and student. Until a mark
  * has been sent it may move to the lesson it belongs to; once it may have arrived there, it stays what it was.
+ *
+ * [Note: A mark without a place] A kiosk knows the lessons of the rosters that it held, and those reach half a day. Of a time that none of them covers (it
+ * stood switched off for a week, and was not heard until the lesson was over) it cannot tell which lesson was on, and must not guess the next one: the
+ * school knows, and finds it by course and time. Here such a mark stays under the lesson that it was made in.
  */
 import type { Doubt } from '#contract/attendance'
 import { MAX_CLOCK_OFFSET_MS } from '#contract/attendance'
@@ -15,6 +19,8 @@ import type { Mark } from './register.ts'
 export interface KeptMark extends Omit<Mark, 'method'> {
   state: 'unsent' | 'stored' | 'refused'
   last_seen: string
+  /** See [Note: A mark without a place]. */
+  unplaced?: true
 }
 
 export interface Redating<M extends KeptMark> {
@@ -26,6 +32,16 @@ export interface Redating<M extends KeptMark> {
   merged: number
 }
 
+/** What a kiosk knows once it knows the time. */
+export interface Redated {
+  /** The school's time, ms since 1970, when `monotonic` ms had passed since this page began. */
+  schoolTime: (monotonic: number) => number
+  /** Of the room, as far as they are known. */
+  lessons: readonly Lesson[]
+  /** Whether they are all that the room had at this time, ms since 1970. */
+  knows: (at: number) => boolean
+}
+
 /** A correction below this, in ms, moves nobody to another lesson: the bell's own second belongs to both. */
 const MOVES_NOBODY_MS = 1_000
 
@@ -33,14 +49,12 @@ const keyOf = ({ held_on, lesson_id, student_id }: KeptMark): string => `${held_
 
 /**
  * 1. each unsure mark of this life gets its true time, by the clock that nobody sets;
- * 2. if the room then had a lesson on in which the student is enrolled, the mark moves to it, with the same mark_id;
+ * 2. if the room then had a lesson on in which the student is enrolled, the mark moves to it, with the same mark_id; if that cannot be known, it has no place;
  * 3. of two marks of one student and lesson the earlier stays, unless the later may be on record already; doubts are kept.
  * Marks of an earlier life stay as they are: nothing tells how long ago they were made.
  * @param all every mark on the disk
- * @param o.schoolTime the school's time, ms since 1970, when `monotonic` ms had passed since this page began
- * @param o.lessons of the room, as far as they are known
  */
-export function redate<M extends KeptMark>(all: readonly M[], o: { life: string; schoolTime: (monotonic: number) => number; lessons: readonly Lesson[] }): Redating<M> {
+export function redate<M extends KeptMark>(all: readonly M[], o: Redated & { life: string }): Redating<M> {
   const isUnsure = (mark: M): boolean => mark.state === 'unsent' && mark.unsure?.life === o.life
   const before = all.filter(isUnsure)
   const held = new Map(all.filter((mark) => !isUnsure(mark)).map((mark) => [keyOf(mark), mark]))
@@ -55,7 +69,7 @@ export function redate<M extends KeptMark>(all: readonly M[], o: { life: string;
   return { put: [...held.values()].filter((mark) => !known.has(mark)), remove: before, merged }
 }
 
-function correct<M extends KeptMark>(mark: M, { schoolTime, lessons }: { schoolTime: (monotonic: number) => number; lessons: readonly Lesson[] }): M {
+function correct<M extends KeptMark>(mark: M, { schoolTime, lessons, knows }: Redated): M {
   const { unsure, ...rest } = mark
   const at = schoolTime(unsure?.monotonic ?? 0)
   const moved = at - Date.parse(mark.timestamp)
@@ -64,8 +78,12 @@ function correct<M extends KeptMark>(mark: M, { schoolTime, lessons }: { schoolT
   const offset = (mark.clock_offset_ms ?? 0) + moved
   if (Math.abs(offset) <= MAX_CLOCK_OFFSET_MS) redated.clock_offset_ms = offset
   else delete redated.clock_offset_ms
-  const lesson = Math.abs(moved) < MOVES_NOBODY_MS ? undefined : lessonAt(lessons, at)
-  if (lesson?.student_ids.includes(mark.student_id)) {
+  const moves = Math.abs(moved) >= MOVES_NOBODY_MS
+  const lesson = moves ? lessonAt(lessons, at) : undefined
+  // Who comes early comes to the next lesson only where none was on.
+  const isKnown = knows(at) || (lesson !== undefined && Date.parse(lesson.starts_at) <= at)
+  if (moves && !isKnown) redated.unplaced = true
+  else if (lesson?.student_ids.includes(mark.student_id)) {
     redated.held_on = lesson.held_on
     redated.lesson_id = lesson.lesson_id
     redated.course_id = lesson.course_id

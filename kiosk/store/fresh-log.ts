@@ -5,7 +5,8 @@
  * record that the cut may have torn. The next start reads torn bytes in the middle of a log, calls it corrupt, and throws away all
  * that the origin has stored: found by killing the browser while it saved (one start in about seventy), made at will by taking
  * the last 7 bytes off the log (e2e/store.test.ts). Deleting a database makes LevelDB compact, and that begins a new log; so one is kept
- * for being deleted. What stays is the moment, some milliseconds, from this deletion's own record to the new log.
+ * for being deleted. It compacts in the background: what stays is the moment from this deletion's own record to the new log, some milliseconds,
+ * and on a busy machine some hundred; a second power cut in that moment still costs all.
  */
 import { deleteDB, openDB } from 'idb'
 

@@ -10,6 +10,8 @@ export interface SavedMark extends Omit<Mark, 'method'> {
   state: 'unsent' | 'stored' | 'refused'
   /** ISO instant of the latest sighting in the lesson. */
   last_seen: string
+  /** Made when nobody can say here which lesson was on: it is sent without one, and the school finds it. See redate.ts. */
+  unplaced?: true
   /** Why the server refused it, in a person's words. */
   why?: string
 }

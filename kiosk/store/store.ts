@@ -21,8 +21,8 @@ import type { SavedRoster, SealedRoster } from './roster.ts'
 import type { MarkKey, NewMark, SavedMark, SettledMark } from './mark.ts'
 import type { Doubt } from '#contract/attendance'
 import type { StoreState } from '#contract/device'
-import type { Lesson } from '#contract/schedule'
 import { redate } from '../attendance/redate.ts'
+import type { Redated } from '../attendance/redate.ts'
 import type { Moment } from '../attendance/register.ts'
 import type { PinTries } from '../attendance/second-factor.ts'
 
@@ -76,11 +76,9 @@ export interface Store {
   sweepMarks(storedBefore: string): Promise<void>
   /**
    * Puts the unsure marks of this life of the page right, all of them or none, and unsure no more; see redate.ts.
-   * @param o.schoolTime the school's time when `monotonic` stood so
-   * @param o.lessons of this room, as far as they are known
    * @returns how many there were
    */
-  redateMarks(life: string, o: { schoolTime: (monotonic: number) => number; lessons: readonly Lesson[] }): Promise<number>
+  redateMarks(life: string, o: Redated): Promise<number>
   /** What this storage tells of itself, in one look. */
   storeState(): Promise<StoreState>
   /** Puts a successor of the fence on the disk, flushed, before it is presented; one that waits to be confirmed stays, and false says so. */

@@ -45,6 +45,13 @@ test('a mark tells its number and how far the clock was off, and a clock that is
   expect(recordOf(mark(1))).not.toHaveProperty('sequence')
 })
 
+test('a mark whose lesson nobody can know here is sent without one, and is the same mark', () => {
+  const { lesson_id, held_on, ...rest } = recordOf(mark(1))
+  expect([lesson_id, held_on]).not.toContain(undefined)
+  expect(recordOf(mark(1, { unplaced: true }))).toEqual(rest)
+  expect(AttendanceRecord.parse(rest)).toEqual(rest)
+})
+
 test('a mark that waits to be recorded is told apart from one that the answer leaves out', () => {
   const marks = [mark(1), mark(2), mark(3)]
   const results = [{ index: 0, outcome: 'queued' }, { index: 1, outcome: 'stored' }, { index: 0, outcome: 'queued' }, { index: 2, outcome: 'queued', student_id: 'S1' }, { index: 9, outcome: 'queued' }]

@@ -122,11 +122,11 @@ async function post(host: Host, { deviceId, key }: Pairing, storeId: string, mar
 }
 
 /** What travels of a mark, and nothing else. */
-export function recordOf({ student_id, course_id, timestamp, confidence, mark_id, lesson_id, held_on, model, method, doubt, sequence, clock_offset_ms }: SavedMark): AttendanceRecord {
+export function recordOf({ student_id, course_id, timestamp, confidence, mark_id, lesson_id, held_on, unplaced, model, method, doubt, sequence, clock_offset_ms }: SavedMark): AttendanceRecord {
   // A cosine of two unit vectors of 32-bit numbers can come out a hair above 1.
   const rounded = Math.min(1, Math.max(0, Math.round(confidence * 10_000) / 10_000))
   return {
-    student_id, course_id, timestamp, confidence: rounded, mark_id, lesson_id, held_on, model, method,
+    student_id, course_id, timestamp, confidence: rounded, mark_id, ...(unplaced ? {} : { lesson_id, held_on }), model, method,
     ...(doubt === undefined ? {} : { doubt }),
     ...(sequence === undefined ? {} : { sequence }),
     // A clock that is wrong by more than a hundred years tells nothing.

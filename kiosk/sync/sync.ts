@@ -88,6 +88,14 @@ interface Task {
 const OFFSET_WORTH_SAVING_MS = 500
 
 const DAY_MS = 86_400_000
+/** A roster reaches at least so far. */
+const HALF_A_DAY_MS = DAY_MS / 2
+
+/** ms since 1970, both counted in. */
+interface Span {
+  from: number
+  to: number
+}
 
 /**
  * Three tasks, one line: never two requests at a time, so never two pushes, and no answer overtakes another.
@@ -122,6 +130,8 @@ export function startSync(o: SyncOptions): Sync {
   let spread = 0
   /** Lessons of this room that are over by the newest roster: a mark from before the first contact may belong to one of them. */
   let past: Lesson[] = []
+  /** Of which times, ms since 1970, the rosters held so far knew all the room's lessons. */
+  let covered: Span[] = []
   let added = 0
   let addedSince = 0
   /** Marks wait at the server: since when, how long before they are sent again, and how often they were answered so. */
@@ -237,6 +247,7 @@ export function startSync(o: SyncOptions): Sync {
 
   function keep(kept: SavedRoster | undefined): void {
     past = kept ? lessonsBefore(kept, [...past, ...(roster ? lessonsOf(roster.schedule) : [])]) : []
+    covered = kept ? [...covered.filter(({ from, to }) => to > kept.pulledAt - 2 * DAY_MS && from !== spanOf(kept).from), spanOf(kept)] : []
     roster = kept
     changes = kept ? lessonChanges(kept.schedule) : []
   }
@@ -259,7 +270,8 @@ export function startSync(o: SyncOptions): Sync {
     if (!clock.sure() || pulledAt === undefined) await asks(pull)
     if (!clock.sure()) return false
     const lessons = roster ? [...lessonsOf(roster.schedule), ...past] : []
-    if ((await store.redateMarks(clock.life, { schoolTime: clock.at, lessons })) > 0) tell(() => o.onMarksRedated?.())
+    const knows = (at: number): boolean => covered.some(({ from, to }) => from <= at && at <= to)
+    if ((await store.redateMarks(clock.life, { schoolTime: clock.at, lessons, knows })) > 0) tell(() => o.onMarksRedated?.())
     return true
   }
 
@@ -532,6 +544,11 @@ export function startSync(o: SyncOptions): Sync {
 }
 
 const lessonsOf = ({ current_class, ahead }: Schedule): Lesson[] => (current_class ? [current_class, ...ahead.lessons] : ahead.lessons)
+
+/** From its making until as far as it reaches at least, by the contract. */
+function spanOf({ schedule, pulledAt }: SavedRoster): Span {
+  return { from: Date.parse(schedule.now), to: pulledAt + HALF_A_DAY_MS }
+}
 
 /** Of the lessons known before, those that were over as this roster was made: it tells of no others, and those it tells of it knows better. */
 function lessonsBefore({ schedule, pulledAt }: SavedRoster, known: Lesson[]): Lesson[] {
