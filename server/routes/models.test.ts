@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { EMBEDDING_LENGTH, ModelEmbedding, modelIds } from '#contract/model'
+import { EMBEDDING_LENGTH, ModelEmbedding, modelIds, unpackEmbedding } from '#contract/model'
 import type { ModelId } from '#contract/model'
 import { Student, Students, VerifyAnswer } from '#contract/people'
 import { Schedule } from '#contract/schedule'
@@ -76,7 +76,7 @@ describe('a school whose model changes', () => {
     await save('S001', face(FIRST, 3), face(SECOND, 40))
     const schedule = Schedule.parse(await (await ask('schedule?room_id=LAB-301', 'GET', undefined, school.deviceKey)).json())
     const templates = [...schedule.students, ...schedule.ahead.students].filter(({ student_id }) => student_id === 'S001').flatMap(({ templates }) => templates)
-    expect(templates.map(({ model, embedding }) => [model, embedding.length]).sort()).toEqual([[SECOND, 1024], [FIRST, 192]])
+    expect(templates.map(({ model, embedding }) => [model, unpackEmbedding(embedding).length]).sort()).toEqual([[SECOND, 1024], [FIRST, 192]])
   })
 
   it('refuses a template under the name of the other model', async () => {
