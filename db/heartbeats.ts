@@ -151,7 +151,7 @@ async function fence(sql: postgres.TransactionSql, device_id: string, store_id: 
     ON CONFLICT (device_id, kind, store_id) WHERE closed_at IS NULL DO NOTHING`
 }
 
-/** Sent in the order in which it must be done. */
+/** Sent in the order in which it must be done: each with `execute`, for an `await` alone sends it a turn later, behind those that follow. */
 function saveStore(sql: postgres.TransactionSql, device_id: string, { store, known, verdict }: { store: StoreState; known: KnownStore; verdict: Verdict }, receivedAt: Date): (false | Promise<unknown>)[] {
   const at = receivedAt.toISOString()
   const missing = store.made - store.unsent - known.received
@@ -193,8 +193,8 @@ function saveStore(sql: postgres.TransactionSql, device_id: string, { store, kno
  * `store_id` goes on beating, so it is not the one that is gone: an alarm that says so was raised at a beat of the other one that came late. A late beat
  * may also say so of the one in use, until that one beats again.
  */
-async function nameTheOneThatIsGone(sql: postgres.TransactionSql, device_id: string, store_id: string): Promise<void> {
-  await sql`
+function nameTheOneThatIsGone(sql: postgres.TransactionSql, device_id: string, store_id: string): Promise<unknown> {
+  return sql`
     UPDATE device_alarms a SET store_id = gone.store_id
     FROM (
       SELECT s.store_id FROM device_stores s
@@ -202,5 +202,5 @@ async function nameTheOneThatIsGone(sql: postgres.TransactionSql, device_id: str
         AND NOT EXISTS (SELECT FROM device_alarms b WHERE b.device_id = s.device_id AND b.kind = 'storage_replaced' AND b.store_id = s.store_id)
       ORDER BY s.last_at DESC LIMIT 1
     ) gone
-    WHERE a.device_id = ${device_id} AND a.kind = 'storage_replaced' AND a.store_id = ${store_id} AND a.closed_at IS NULL`
+    WHERE a.device_id = ${device_id} AND a.kind = 'storage_replaced' AND a.store_id = ${store_id} AND a.closed_at IS NULL`.execute()
 }
