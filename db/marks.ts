@@ -17,6 +17,7 @@
  */
 import type { AttendanceRecord, RefusalCode } from '#contract/attendance'
 import type { CourseHistory, StudentHistory } from '#contract/register'
+import { arrayLiteral } from './array-literal.ts'
 import type { Database } from './connect.ts'
 import { batchOf, receivedOf } from './mark-batch.ts'
 import type { MarkRow, Received } from './mark-batch.ts'
@@ -293,16 +294,6 @@ async function write(db: Database, batch: { sheets: Sheet[]; rows: MarkRow[]; re
     if (attempt < ATTEMPTS && RETRIED.has(code)) return write(db, batch, receivedAt, attempt + 1)
     throw error
   }
-}
-
-/** An array as PostgreSQL reads it; undefined: NULL. No value that batchOf lets through holds a quote or a backslash. */
-function arrayLiteral<Of>(all: readonly Of[], value: (one: Of) => string | number | undefined): string {
-  let text = ''
-  for (const one of all) {
-    const of = value(one)
-    text += of === undefined ? ',NULL' : typeof of === 'number' ? `,${of}` : `,"${of}"`
-  }
-  return `{${text.slice(1)}}`
 }
 
 function outcomeOf(outcome: Exclude<Telling['outcome'], 'unseen'>, mark: NewMark): MarkOutcome {

@@ -86,6 +86,18 @@ describe('a kiosk', () => {
     expect(outcomes(await send('pi-hall', HALL, moved()))).toEqual(['stored'])
   })
 
+  it('is judged by its own room, however many ask at once', async () => {
+    forgetWhatWasFound()
+    const own = (): object => record({ course_id: lab.course_id, lesson_id: lab.schedule_id })
+    const unnamed = (course_id: string): object => record({ course_id, lesson_id: undefined, held_on: undefined })
+    const asked = Array.from({ length: 6 }, () => [
+      [send('pi-lab301', school.deviceKey, own(), record(), unnamed(lab.course_id), unnamed('MU140')), [false, true, false, true]],
+      [send('pi-hall', HALL, record(), own()), [true, true]],
+      [send('pi-moving', 'm'.repeat(43), unnamed('NONE-1'), record({ lesson_id: 'NULL' })), [false, false]],
+    ] as const).flat()
+    for (const [answer, foreign] of asked) expect(outcomes(await answer).map((outcome) => outcome === 'other_room')).toEqual(foreign)
+  })
+
   it('is believed while the record does not answer: its marks go where all marks go then', async () => {
     const taken: unknown[] = []
     const whileAway = createApp({ ...school.parts, intake: { take: async (marks) => (taken.push(...marks), marks.map(() => ({ outcome: 'queued' as const }))), drain: async () => {} } })

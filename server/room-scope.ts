@@ -7,6 +7,7 @@
 import type { NewMark } from '../db/marks.ts'
 import type { Database } from '../db/connect.ts'
 import { outsideRooms } from '../db/room-scope.ts'
+import type { Subject } from '../db/room-scope.ts'
 import { describeFault } from './log.ts'
 import type { Log } from './log.ts'
 
@@ -15,7 +16,7 @@ export interface RoomScope {
   outside(device: { device_id: string; room_id: string }, marks: readonly NewMark[], now: Date): Promise<Set<NewMark>>
 }
 
-/** A mark waits no longer than this for the answer of a record that hangs. */
+/** A record that hangs is not waited for any longer: a mark waits for its own answer, and for the one before it. */
 const PATIENCE_MS = 1_000
 /** What was found is asked anew after this: a lesson may be moved away, and a device, too. */
 const REMEMBERED_MS = 10 * 60_000
@@ -27,34 +28,44 @@ export function openRoomScope(db: Database, log: Log): RoomScope {
   /** `<device> <room> <lesson or course>` of what is the device's own. */
   let inside = new Set<string>()
   let since = performance.now()
-
-  /** A lesson by its row of the timetable; a record that names none, or one outside of it, by its course. */
-  const subjectOf = ({ lesson_id, course_id }: NewMark): string => (lesson_id === undefined || lesson_id.startsWith(UNSCHEDULED) ? `course ${course_id}` : `schedule ${lesson_id}`)
+  let underWay: Promise<unknown> = Promise.resolve()
+  let next: Batch | undefined
 
   return {
-    async outside(device, marks, now) {
+    async outside({ device_id, room_id }, marks, now) {
       if (performance.now() - since > REMEMBERED_MS || inside.size > MAX_REMEMBERED) {
         inside = new Set()
         since = performance.now()
       }
-      const prefix = `${device.device_id} ${device.room_id} `
-      const unknown = new Set<string>()
+      const prefix = `${device_id} ${room_id} `
+      const unknown = new Map<string, Subject>()
       for (const mark of marks) {
-        const subject = subjectOf(mark)
-        if (!inside.has(prefix + subject)) unknown.add(subject)
+        const name = nameOf(mark)
+        if (!inside.has(prefix + name) && !unknown.has(name)) unknown.set(name, { device_id, room_id, ...subjectOf(mark) })
       }
       if (unknown.size === 0) return new Set()
-      const outside = await look(device, unknown, now)
-      for (const subject of unknown) if (outside && !outside.has(subject)) inside.add(prefix + subject)
-      return new Set(marks.filter((mark) => outside?.has(subjectOf(mark))))
+      const outside = await look([...unknown.values()], now)
+      for (const [name, subject] of unknown) if (outside && !outside.has(subject)) inside.add(prefix + name)
+      return new Set(marks.filter((mark) => outside?.has(unknown.get(nameOf(mark))!)))
     },
   }
 
-  async function look(device: { device_id: string; room_id: string }, subjects: Set<string>, now: Date): Promise<Set<string> | void> {
-    const named = (kind: string): string[] => [...subjects].filter((subject) => subject.startsWith(kind)).map((subject) => subject.slice(kind.length))
-    const asked = outsideRooms(db, { ...device, schedules: named('schedule '), courses: named('course '), now }).then(
-      ({ schedules, courses }) => new Set([...schedules.map((id) => `schedule ${id}`), ...courses.map((id) => `course ${id}`)]),
-      (error: unknown) => log({ event: 'room_not_checked', device_id: device.device_id, ...describeFault(error) }),
+  /** What is asked while a query is under way goes together in the next: at the bell every room asks. */
+  function look(subjects: Subject[], now: Date): Promise<ReadonlySet<Subject> | void> {
+    if (!next) {
+      const batch: Batch = { subjects: [], answer: underWay.then(() => ((next = undefined), ask(batch.subjects, now))) }
+      underWay = batch.answer
+      next = batch
+    }
+    next.subjects.push(...subjects)
+    return next.answer
+  }
+
+  /** Undefined: there is no answer. Never throws. */
+  async function ask(subjects: Subject[], now: Date): Promise<ReadonlySet<Subject> | void> {
+    const asked = outsideRooms(db, subjects, now).then(
+      (outside) => new Set(outside),
+      (error: unknown) => log({ event: 'room_not_checked', devices: new Set(subjects.map(({ device_id }) => device_id)).size, ...describeFault(error) }),
     )
     let timer: ReturnType<typeof setTimeout> | undefined
     const late = new Promise<undefined>((resolve) => {
@@ -66,4 +77,19 @@ export function openRoomScope(db: Database, log: Log): RoomScope {
       clearTimeout(timer)
     }
   }
+}
+
+interface Batch {
+  subjects: Subject[]
+  answer: Promise<ReadonlySet<Subject> | void>
+}
+
+/** A lesson by its row of the timetable; a record that names none, or one outside of it, by its course. */
+function subjectOf({ lesson_id, course_id }: NewMark): Pick<Subject, 'schedule_id' | 'course_id'> {
+  return lesson_id === undefined || lesson_id.startsWith(UNSCHEDULED) ? { schedule_id: undefined, course_id } : { schedule_id: lesson_id, course_id: undefined }
+}
+
+function nameOf(mark: NewMark): string {
+  const { schedule_id, course_id } = subjectOf(mark)
+  return schedule_id === undefined ? `course ${course_id}` : `schedule ${schedule_id}`
 }
