@@ -20,6 +20,7 @@ test('an embedding comes out as it was packed, to half of a 32,767th, and the co
     { numRuns: 200 },
   )
   expect([...unpackEmbedding(packEmbedding([1, -1, 0]))]).toEqual([1, -1, 0])
+  expect([...unpackEmbedding(packEmbedding([1.009, -1.009, 0]))], 'a little too long, as the contract takes it: no sign is turned round').toEqual([1, -1, 0])
 })
 
 test('as bytes it is 16 bits with a sign, the low one first: what any other program would read', () => {

@@ -68,12 +68,12 @@ const PACKED_ONE = 32_767
 /**
  * [Note: How a roster's embedding travels] Each number times 32,767, rounded, as 16 bits with a sign, the low byte first; base64. A day of a room holds
  * some 50,000 numbers: so they are two fifths of the bytes that five decimals are, and a kiosk reads and checks them in half the time. A cosine moves by less than 2e-4.
- * @param embedding of unit length
+ * @param embedding of unit length, or as near to it as ModelEmbedding takes: what is beyond 1 is cut off there
  */
 export function packEmbedding(embedding: ArrayLike<number>): string {
   let bytes = ''
   for (let i = 0; i < embedding.length; i++) {
-    const whole = Math.round((embedding[i] ?? 0) * PACKED_ONE)
+    const whole = Math.round(Math.max(-1, Math.min(1, embedding[i] ?? 0)) * PACKED_ONE)
     bytes += String.fromCharCode(whole & 0xff, (whole >> 8) & 0xff)
   }
   return btoa(bytes)
