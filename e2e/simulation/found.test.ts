@@ -22,6 +22,8 @@ const FOUND: [seed: number, what: string][] = [
   [13693, 'the last beat of a storage that was wiped came after the first one of the storage that took its place'],
   [14418, 'an alarm that a late beat had put on the wrong storage kept the number of its marks when it was put right'],
   [51405, 'the same the other way about: a mark was lost with the storage, and the alarm said none'],
+  [98248, 'the same of two marks that were lost'],
+  [98789, 'the same of a kiosk that had marked nobody before it was wiped'],
   [54838, 'a kiosk that came back after a week was first heard when the lesson was over, and put its mark into the next one'],
   [65653, 'a watchdog started a kiosk with a full disk again and again, while its power was cut'],
   [34379, 'a doubted mark was put right and went into the one of the lesson before, and its doubt with it'],
