@@ -73,6 +73,7 @@ export class KioskList extends LitElement {
       }
       td.key .row {
         flex-wrap: wrap;
+        font-size: 1rem;
         gap: var(--space-2);
         margin-top: var(--space-1);
       }
