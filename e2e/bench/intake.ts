@@ -37,7 +37,7 @@ Wants redis-server on this machine for the stream; without it that part is left 
 
 const CONNECTIONS = [32, 100]
 const BATCH = 10
-const ROOMS = 500
+const ROOMS = 1_000
 const DAYS_BACK = 15
 const DAY_MS = 86_400_000
 const DRAIN_PATIENCE_MS = 180_000
@@ -82,14 +82,15 @@ try {
   const queued = redis ? await startQueued(direct, redis.url) : undefined
   if (queued) stop.push(queued.stop)
   const { rooms } = await addSchoolOfRooms(direct.databaseUrl, { rooms: ROOMS, bell: new Date(Date.UTC(2026, 0, 1, 8)), daysBack: DAYS_BACK + 2 })
-  const marks = endlessMarks(rooms)
+  const marks = writtenOut(newMarks(rooms))
+  const empty = writtenOut(emptyPost(rooms))
   const nothing = await startNothing(direct.databaseUrl)
   stop.push(nothing.stop)
   const take = attendanceOf(direct.url)
   // The servers learn of their new kiosks, and compile what they do most.
   await sleep(1_500)
   await load(take, 32, 3, marks)
-  await load(nothing.url, 32, 3, emptyPost(rooms))
+  await load(nothing.url, 32, 3, empty)
   if (queued) {
     await queued.recorder.start()
     await load(queued.url, 32, 3, marks)
@@ -101,7 +102,7 @@ try {
   const runs = new Map(CONNECTIONS.map((connections) => [connections, { empty: [] as Load[], group: [] as Taken[], stream: [] as Taken[], beside: [] as Taken[] }]))
   for (let turn = 0; turn < rounds; turn++) {
     for (const [connections, of] of runs) {
-      of.empty.push(await load(nothing.url, connections, seconds, emptyPost(rooms)))
+      of.empty.push(await load(nothing.url, connections, seconds, empty))
       of.group.push(await taken(direct, take, connections, marks))
       if (!queued) continue
       const intake = await load(queued.url, connections, Math.min(seconds, STREAM_SECONDS), marks)
@@ -146,8 +147,31 @@ try {
 
 // ---------- what is sent ----------
 
-/** As kiosks send them: ten students of one lesson, from one room to the next; no mark twice in a year. */
-function endlessMarks(rooms: BenchRoom[]): () => Post {
+interface Posts {
+  /** Writes out the next `count`, beforehand: what a kiosk's JSON costs to make is the kiosks' work, not the server's. What is left over from before counts. */
+  prepare(count: number): void
+  next: () => Post
+}
+
+function writtenOut(make: () => Post): Posts {
+  let ready: Post[] = []
+  let taken = 0
+  return {
+    prepare(count) {
+      ready = ready.slice(taken)
+      taken = 0
+      while (ready.length < count) ready.push(make())
+    },
+    next: () => ready[taken++] ?? make(),
+  }
+}
+
+/**
+ * As kiosks send them: ten students of one lesson, from one room to the next; no mark twice, since a repeated one is not inserted and would be
+ * measured as something else.
+ * @throws Error when every student has been marked in every lesson of the days: measure for less time
+ */
+function newMarks(rooms: BenchRoom[]): () => Post {
   const today = Math.floor(Date.now() / DAY_MS)
   const sequences = new Map<string, number>()
   const stores = new Map(rooms.map(({ device_id }) => [device_id, uuidv7()]))
@@ -157,9 +181,10 @@ function endlessMarks(rooms: BenchRoom[]): () => Post {
     const batches = room.lessons[0]!.student_ids.length / BATCH
     const nth = Math.floor(turn / rooms.length)
     turn += 1
+    if (nth >= batches * LESSONS_A_DAY * DAYS_BACK) throw new Error(`all ${turn - 1} POSTs of new marks are used up: give fewer --rounds or --seconds`)
     const part = nth % batches
     const slot = Math.floor(nth / batches) % LESSONS_A_DAY
-    const day = new Date((today - 1 - (Math.floor(nth / batches / LESSONS_A_DAY) % DAYS_BACK)) * DAY_MS)
+    const day = new Date((today - 1 - Math.floor(nth / batches / LESSONS_A_DAY)) * DAY_MS)
     const lesson = room.lessons[slot]!
     const held_on = day.toISOString().slice(0, 10)
     const lesson_id = lesson.lesson_id(day.getUTCDay() || 7)
@@ -230,18 +255,17 @@ async function startNothing(databaseUrl: string): Promise<{ url: string; stop: (
   }
 }
 
-async function load(url: string, connections: number, forSeconds: number, next: () => Post): Promise<Load & { startedAt: number }> {
-  // Written out beforehand: what a kiosk's JSON costs to make is the kiosks' work, not the server's.
-  const ready = Array.from({ length: READY_POSTS_A_SECOND * forSeconds }, next)
+async function load(url: string, connections: number, forSeconds: number, posts: Posts): Promise<Load & { startedAt: number }> {
+  posts.prepare(READY_POSTS_A_SECOND * forSeconds)
   const startedAt = performance.now()
-  const { times, errors } = await postFor(url, { connections, seconds: forSeconds, good: GOOD, next: () => ready.pop() ?? next() })
+  const { times, errors } = await postFor(url, { connections, seconds: forSeconds, good: GOOD, next: posts.next })
   const { p50, p95, p99 } = percentiles(times)
   return { requests_per_second: round(times.length / forSeconds, 0), p50_ms: p50, p95_ms: p95, p99_ms: p99, errors, startedAt }
 }
 
-async function taken(school: School, url: string, connections: number, next: () => Post): Promise<Taken> {
+async function taken(school: School, url: string, connections: number, posts: Posts): Promise<Taken> {
   const before = await countMarks(school.databaseUrl, 'bench-%')
-  const ran = await load(url, connections, seconds, next)
+  const ran = await load(url, connections, seconds, posts)
   // What was under way when the generator stopped is still written, and what the stream holds still drains.
   const { marks, at } = await recorded(school)
   return { ...ran, marks_per_second: round((marks - before) / ((at - ran.startedAt) / 1000), 0) }
